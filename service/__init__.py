@@ -1,0 +1,3 @@
+"""Moebius: inpainting as a service. Flow: edge -> queue -> worker -> engine -> model."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,169 @@
+"""What the parts of the service say to each other: jobs, parameters, results, status and limits.
+
+Imports nothing local. Edges write a `Job`, workers answer a `Result`; both travel through the queue as data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MEBIBYTE = 1024 * 1024
+MAX_UPLOAD_BYTES = 30 * MEBIBYTE
+MAX_PIXELS = 50_000_000
+MIN_SIDE = 8
+MAX_CROPS = 64
+MAX_SEED = 2**32 - 1
+
+
+class Status(StrEnum):
+    """Where a job is in its life (architecture: "The life of a job")."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    DEAD_LETTERED = "dead_lettered"
+
+
+TERMINAL = frozenset(
+    {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED, Status.DEAD_LETTERED}
+)
+
+
+class MaskPolarity(StrEnum):
+    """Which pixels of the mask mean "fill here"."""
+
+    WHITE = "white"
+    BLACK = "black"
+    TRANSPARENT = "transparent"
+
+
+class Strategy(StrEnum):
+    """How the hole is shown to the model: crops at native resolution, or the whole picture made smaller."""
+
+    AUTO = "auto"
+    CROP = "crop"
+    RESIZE = "resize"
+
+
+class OutputFormat(StrEnum):
+    """Formats that a picture can be asked for in; by default the input's own."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+
+class Priority(StrEnum):
+    """Weight of a job among its client's and others' jobs."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Params(BaseModel):
+    """Every parameter of an inpainting request; the one schema behind all interfaces. Unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+
+    n: int = Field(default=1, ge=1, le=10, description="Candidates; candidate i uses seed + i.")
+    model: str | None = Field(
+        default=None, max_length=128, description="Name from /v1/models; default: the first."
+    )
+    steps: int = Field(default=20, ge=1, le=100, description="Denoising steps of a full-strength run.")
+    guidance_scale: FiniteFloat = Field(default=2.0, ge=1, le=20, description="1 turns guidance off.")
+    strength: FiniteFloat = Field(
+        default=1.0, ge=0.3, le=1, description="1 starts from pure noise; below, from the noised photo."
+    )
+    sampler: Literal["ddim"] = "ddim"
+    seed: int | None = Field(
+        default=None, ge=0, le=MAX_SEED, description="Random when left out; echoed in X-Seed."
+    )
+    mask_polarity: MaskPolarity = MaskPolarity.WHITE
+    strategy: Strategy = Strategy.AUTO
+    context: int | None = Field(
+        default=None, ge=0, le=4096, description="Pixels around a hole; default max(128, half its side)."
+    )
+    dilate: int | None = Field(
+        default=None, ge=0, le=256, description="Pixels by which the hole is grown; default: automatic."
+    )
+    feather: int | None = Field(
+        default=None, ge=0, le=256, description="Pixels over which the fill blends in; default: automatic."
+    )
+    color_match: bool = Field(default=True, description="Match the fill's tone to the ring around the hole.")
+    output_format: OutputFormat | None = None
+    quality: int | None = Field(
+        default=None, ge=1, le=100, description="JPEG or WebP quality; default: the source's tables, or 95."
+    )
+    keep_metadata: bool = True
+    priority: Priority = Priority.INTERACTIVE
+    timeout: FiniteFloat | None = Field(default=None, gt=0, le=86_400, description="Seconds until the job expires.")
+    preview: int = Field(default=0, ge=0, le=100, description="Every k-th step an event carries a small picture.")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request admitted by an edge: encoded picture and mask as uploaded, and resolved parameters.
+
+    `params.seed` and `params.model` are never None in a job. `deadline` is in Unix seconds of the queue's clock.
+    """
+
+    id: str
+    client: str
+    params: Params
+    image: bytes
+    mask: bytes
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A crop of the picture in pixels: [left, right) x [top, bottom)."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return self.bottom - self.top
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished job. `pictures` are encoded files, one a candidate; `stages` are seconds by stage name
+    (queue, decode, vae_encode, denoise, vae_decode, encode); `notes` tell the user what was changed on the way
+    (a palette that became RGB, say).
+    """
+
+    pictures: tuple[bytes, ...]
+    content_type: str
+    seeds: tuple[int, ...]
+    model: str
+    boxes: tuple[Box, ...] = ()
+    stages: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job has no picture: a stable error code (errors.py) and what the user is told."""
+
+    code: str
+    detail: str

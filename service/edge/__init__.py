@@ -1,0 +1,1 @@
+"""HTTP and gRPC edges: authenticate, check, admit, wait and answer. No torch, no onnxruntime."""

@@ -1,0 +1,81 @@
+"""The engine protocol that workers drive, and the data that crosses it. Arrays are numpy; devices stay inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """What the model sees of one crop: `image` [3, s, s] in [-1, 1], `mask` [s, s], 1 = fill."""
+
+    image: Array
+    mask: Array
+
+
+@dataclass(frozen=True, slots=True)
+class StepCoefficients:
+    """One row of a request's sampling table: x' = a x + b (guided prediction), prediction at `timestep`.
+
+    `guidance` g: prediction = negative + g (positive - negative); at 1 the negative branch is not needed.
+    """
+
+    timestep: int
+    a: float
+    b: float
+    guidance: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """Batch sizes that the engine was warmed for, ascending; the last is the most that one step may hold."""
+
+    batch_sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What runs: said in /v1/models, the logs and `inpaint_backend_info`."""
+
+    model: str
+    backend: str
+    device: str
+    precision: str
+    image_size: int
+    prediction_type: str
+
+
+class Engine(Protocol):
+    """A loaded model on one device. Not thread-safe: one step loop drives it.
+
+    `EncodedTile` and `State` are opaque to the caller: latents may live on the device.
+    """
+
+    info: EngineInfo
+    limits: EngineLimits
+    latent_shape: tuple[int, int, int]
+
+    def warmup(self) -> None:
+        """Run every batch size once, the largest first."""
+
+    def encode(self, tiles: Sequence[Tile], *, with_image: bool) -> list[Any]:
+        """VAE-encode the masked tiles, and the whole tiles too if `with_image` (strength below 1)."""
+
+    def begin(self, encoded: Any, noise: Array, image_scale: float, noise_scale: float) -> Any:
+        """A state at the first step: image_scale * latents + noise_scale * noise, noise [4, h, w]."""
+
+    def step(self, states: Sequence[Any], coefficients: Sequence[StepCoefficients]) -> None:
+        """Advance each state by its own row, all in one batch; states change in place."""
+
+    def decode(self, states: Sequence[Any]) -> Array:
+        """Pictures [n, 3, s, s] in [-1, 1]."""
+
+    def close(self) -> None:
+        """Free the device."""
