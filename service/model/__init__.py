@@ -1,1 +1,1 @@
-"""The network and its autoencoders in torch, and their checkpoints."""
+"""The networks of the service: the Moebius U-Net, the autoencoders and their weights. Needs torch alone."""
