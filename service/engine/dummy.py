@@ -1,0 +1,53 @@
+"""An engine with no model: average pooling for a codec, a linear map for a network.
+
+It drives the whole stack, deterministic and cheap: the hole takes the mean colour of what surrounds it,
+with a trace of the seed's noise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from service.engine.base import Array, EngineInfo, EngineLimits
+from service.engine.latent_engine import Integers, LatentEngine
+from service.engine.sampler import alphas_cumprod
+from service.settings import Settings
+
+IMAGE_SIZE = 256
+NOISE_KEPT = 0.1
+
+
+class DummyEngine(LatentEngine):
+    """Stands in for a backend in tests and on machines without a model. The tokens are not read."""
+
+    def __init__(self, settings: Settings, *, image_size: int = IMAGE_SIZE) -> None:
+        info = EngineInfo(
+            model=settings.model,
+            backend="dummy",
+            device="cpu",
+            precision="fp32",
+            image_size=image_size,
+            prediction_type="epsilon",
+        )
+        super().__init__(info, EngineLimits(tuple(range(1, settings.max_batch + 1))))
+
+    def vae_encode(self, images: Array) -> Array:
+        """Cell means of the three colours, and their mean as the fourth channel."""
+        count, side, cell = len(images), self.latent_shape[1], self.latent_downscale
+        means = images.reshape(count, 3, side, cell, side, cell).mean(axis=(3, 5))  # [N, 3, h, w]
+        return np.concatenate([means, means.mean(axis=1, keepdims=True)], axis=1)
+
+    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:  # noqa: ARG002
+        """The noise that is left if the clean latents are the mean of the known cells plus a little of x."""
+        x, mask, masked_latents = sample[:, :4], sample[:, 4:5], sample[:, 5:]
+        known = 1 - mask
+        weight = np.maximum(known.sum(axis=(2, 3), keepdims=True), 1)
+        mean = (masked_latents * known).sum(axis=(2, 3), keepdims=True) / weight  # [N, 4, 1, 1]
+        clean = mean + np.float32(NOISE_KEPT) * x
+        alpha = alphas_cumprod()[timesteps][:, None, None, None]
+        noise: Array = (x - np.sqrt(alpha) * clean) / np.sqrt(1 - alpha)
+        return noise
+
+    def vae_decode(self, latents: Array) -> Array:
+        """Each cell's colour over its pixels."""
+        return latents[:, :3].repeat(self.latent_downscale, axis=2).repeat(self.latent_downscale, axis=3)
