@@ -167,3 +167,40 @@ class Failure:
 
     code: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """What a client may know of its job. `created` and `deadline` are Unix seconds of the queue's clock;
+    `attempt` counts the workers that took it; `failure` is set where it ended without a result.
+    """
+
+    id: str
+    status: Status
+    model: str
+    created: float
+    deadline: float
+    attempt: int = 0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model that a live worker has loaded, as `/v1/models` lists it. `sha256` is of its manifest."""
+
+    name: str
+    image_size: int
+    backend: str
+    device: str
+    precision: str
+    sha256: str
+    default_steps: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRegistration:
+    """A worker as the queue knows it. `worker_id` is unique a process start; `places` are crops a step."""
+
+    worker_id: str
+    models: tuple[ServedModel, ...]
+    places: int

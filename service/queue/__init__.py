@@ -1,1 +1,1 @@
-"""Everything that speaks to Redis: keys, client side, worker side, the embedded server."""
+"""All of Redis: jobs in, results out. One script a transition, at least once, results fenced by a token."""

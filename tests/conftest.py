@@ -1,0 +1,25 @@
+"""Fixtures for every test: a real queue server, shared by the session and emptied for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from service.queue.embedded import EmbeddedServer
+
+
+@pytest.fixture(scope="session")
+def queue_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One embedded server for the whole session."""
+    with EmbeddedServer(tmp_path_factory.mktemp("queue")) as server:
+        yield server
+
+
+@pytest.fixture
+def queue_url(queue_server: EmbeddedServer) -> str:
+    """The address of an empty queue."""
+    with redis.Redis.from_url(queue_server.url) as connection:
+        connection.flushall()
+    return queue_server.url
