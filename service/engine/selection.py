@@ -21,14 +21,15 @@ def open_engine(settings: Settings) -> Engine:
         from service.engine.dummy import DummyEngine
 
         return DummyEngine(settings)
-    backend = _installed_backend(settings.backend)
+    backend = installed_backend(settings.backend)
     from service.artifacts import load_manifest
 
     folder = settings.model_store / settings.model
     return _open(backend, settings, load_manifest(folder))
 
 
-def _installed_backend(wanted: str) -> str:
+def installed_backend(wanted: str) -> str:
+    """The wanted backend, or for "auto" the first one installed; `ArtifactError` if it isn't there."""
     candidates = list(BACKEND_MODULES) if wanted == "auto" else [wanted]
     for backend in candidates:
         if find_spec(BACKEND_MODULES[backend]) is not None:

@@ -1,0 +1,126 @@
+"""A picture depends on its own request only: a seed gives the same fill alone and in any batch of 1 to 8.
+
+The dummy engine is bit-exact. The networks are held to 1/255 of the pixel range in fp32: a matrix product may
+sum in another order when the batch has another size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from service.contracts import Params
+from service.engine.base import Array, Engine, Tile
+from service.engine.dummy import DummyEngine
+from service.engine.inpaint import run
+from service.engine.sampler import PredictionType, SamplingTable, ddim_table, initial_noise
+from service.engine.selection import open_engine
+from service.settings import Settings, default_model_store
+from tests.parity.tiny_engine import TinyEngine
+
+ONE_GREY_LEVEL = 2 / 255  # pictures are in [-1, 1]
+BUILT_IN = default_model_store() / "moebius-nano" / "manifest.json"
+STEPS_OF_NEIGHBOURS = (5, 3, 7, 4, 6, 2, 8)
+
+Request = tuple[Tile, int, SamplingTable]
+
+
+def open_named(name: str) -> Engine:
+    if name == "dummy":
+        return DummyEngine(Settings(), image_size=64)
+    if name == "tiny":
+        return TinyEngine()
+    if not BUILT_IN.is_file() or find_spec("onnxruntime") is None:
+        pytest.skip("the built-in model or its runtime is not there")
+    return open_engine(Settings(backend="onnxruntime", device="cpu"))
+
+
+@pytest.fixture(scope="module", params=["dummy", "tiny", "built-in"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    opened = open_named(request.param)
+    yield opened
+    opened.close()
+
+
+def make_tile(engine: Engine, seed: int) -> Tile:
+    size = engine.info.image_size
+    generator = np.random.default_rng(seed)
+    colours = generator.uniform(-1, 1, (3, 1, 1)).astype(np.float32)
+    image = np.clip(colours + generator.normal(0, 0.2, (3, size, size)), -1, 1).astype(np.float32)
+    mask = np.zeros((size, size), np.float32)
+    top, left = generator.integers(0, size // 2, 2)
+    mask[top : top + size // 3, left : left + size // 3] = 1
+    return Tile(image, mask)
+
+
+def make_request(engine: Engine, seed: int, steps: int, guidance: float = 2.0) -> Request:
+    prediction_type: PredictionType = (
+        "v_prediction" if engine.info.prediction_type == "v_prediction" else "epsilon"
+    )
+    table = ddim_table(steps, 1.0, guidance, prediction_type=prediction_type)
+    return make_tile(engine, seed), seed, table
+
+
+def run_together(engine: Engine, requests: list[Request]) -> list[Array]:
+    """Each picture [3, s, s]; a request leaves the batch when its own steps are done."""
+    encoded = engine.encode([tile for tile, _, _ in requests], with_image=False)
+    states = [
+        engine.begin(tile, initial_noise(seed, 0, engine.latent_shape), table.image_scale, table.noise_scale)
+        for tile, (_, seed, table) in zip(encoded, requests, strict=True)
+    ]
+    for number in range(max(len(table.rows) for _, _, table in requests)):
+        running = [
+            (state, table.rows[number])
+            for state, (_, _, table) in zip(states, requests, strict=True)
+            if number < len(table.rows)
+        ]
+        engine.step([state for state, _ in running], [row for _, row in running])
+    return list(engine.decode(states))
+
+
+def assert_same(engine: Engine, actual: Array, expected: Array) -> None:
+    if engine.info.backend == "dummy":
+        assert np.array_equal(actual, expected)
+    else:
+        assert np.abs(actual - expected).max() <= ONE_GREY_LEVEL
+
+
+@pytest.fixture(scope="module")
+def alone(engine: Engine) -> Array:
+    return run_together(engine, [make_request(engine, seed=11, steps=4)])[0]
+
+
+@pytest.mark.parametrize("batch", [2, 3, 4, 5, 6, 7, 8])
+def test_neighbours_with_other_step_counts_change_nothing(engine: Engine, alone: Array, batch: int) -> None:
+    neighbours = [
+        make_request(engine, seed=100 + index, steps=STEPS_OF_NEIGHBOURS[index]) for index in range(batch - 1)
+    ]
+    place = batch // 2
+    own = make_request(engine, seed=11, steps=4)
+    pictures = run_together(engine, [*neighbours[:place], own, *neighbours[place:]])
+    assert_same(engine, pictures[place], alone)
+
+
+def test_a_neighbour_without_guidance_changes_nothing(engine: Engine, alone: Array) -> None:
+    unguided = make_request(engine, seed=5, steps=4, guidance=1.0)
+    pictures = run_together(engine, [unguided, make_request(engine, seed=11, steps=4)])
+    assert_same(engine, pictures[1], alone)
+    assert_same(engine, pictures[0], run_together(engine, [unguided])[0])
+
+
+def test_another_seed_gives_another_picture(engine: Engine, alone: Array) -> None:
+    tile, _, table = make_request(engine, seed=11, steps=4)
+    other = run_together(engine, [(tile, 12, table)])[0]
+    assert np.abs(other - alone).max() > ONE_GREY_LEVEL
+
+
+def test_a_candidate_is_the_picture_of_its_own_seed(engine: Engine) -> None:
+    tile = make_tile(engine, 11)
+    three = run(engine, [(tile.image, tile.mask)], Params(seed=20, n=3, steps=2))
+    assert three.seeds == (20, 21, 22)
+    for candidate, seed in enumerate(three.seeds):
+        single = run(engine, [(tile.image, tile.mask)], Params(seed=seed, steps=2))
+        assert_same(engine, three.fills[candidate], single.fills[0])

@@ -1,0 +1,86 @@
+"""The in-process loop: candidates, callbacks and stopping, on the dummy engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.contracts import MAX_SEED, Params
+from service.engine.base import Array
+from service.engine.dummy import DummyEngine
+from service.engine.inpaint import candidate_seeds, run
+from service.errors import JobCancelled
+from service.settings import Settings
+
+SIZE = 64
+COLOUR = (0.5, -0.25, 0.0)
+
+
+@pytest.fixture
+def engine() -> DummyEngine:
+    return DummyEngine(Settings(), image_size=SIZE)
+
+
+def make_tile() -> tuple[Array, Array]:
+    image = np.broadcast_to(np.array(COLOUR, np.float32)[:, None, None], (3, SIZE, SIZE)).copy()
+    mask = np.zeros((SIZE, SIZE), np.float32)
+    mask[16:32, 24:48] = 1
+    return image, mask
+
+
+def test_a_fill_comes_for_every_candidate_and_crop(engine: DummyEngine) -> None:
+    inpainting = run(engine, [make_tile(), make_tile()], Params(seed=1, n=3, steps=2))
+    assert inpainting.fills.shape == (3, 2, 3, SIZE, SIZE)
+    assert set(inpainting.stages) == {"vae_encode", "denoise", "vae_decode"}
+
+
+def test_the_hole_takes_the_colour_around_it(engine: DummyEngine) -> None:
+    image, mask = make_tile()
+    fill = run(engine, [(image, mask)], Params(seed=1)).fills[0, 0]
+    assert fill[:, mask == 1].mean(axis=1) == pytest.approx(COLOUR, abs=0.1)
+
+
+def test_two_crops_of_one_candidate_get_their_own_noise(engine: DummyEngine) -> None:
+    fills = run(engine, [make_tile(), make_tile()], Params(seed=1, steps=2)).fills[0]
+    assert not np.array_equal(fills[0], fills[1])
+
+
+def test_the_seeds_of_candidates_wrap_past_the_largest() -> None:
+    assert candidate_seeds(Params(seed=MAX_SEED, n=3)) == (MAX_SEED, 0, 1)
+
+
+def test_a_seed_that_nobody_drew_is_a_fault_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="seed must be drawn"):
+        candidate_seeds(Params())
+
+
+def test_every_step_is_reported(engine: DummyEngine) -> None:
+    seen: list[tuple[int, int]] = []
+    run(
+        engine,
+        [make_tile()],
+        Params(seed=1, steps=3),
+        on_step=lambda done, total, _: seen.append((done, total)),
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_stop_is_honoured_before_the_next_step(engine: DummyEngine) -> None:
+    seen: list[int] = []
+    with pytest.raises(JobCancelled):
+        run(
+            engine,
+            [make_tile()],
+            Params(seed=1, steps=9),
+            on_step=lambda done, _, __: seen.append(done),
+            stop=lambda: len(seen) == 2,
+        )
+    assert seen == [1, 2]
+
+
+def test_strength_below_one_keeps_a_trace_of_the_picture(engine: DummyEngine) -> None:
+    image, mask = make_tile()
+    image[:, 16:32, 24:48] = -1
+    weak = run(engine, [(image, mask)], Params(seed=1, strength=0.3)).fills
+    full = run(engine, [(image, mask)], Params(seed=1, strength=1)).fills
+    assert not np.array_equal(weak, full)

@@ -1,0 +1,120 @@
+"""What the backends share: masking on the latent grid, batching, and guidance in one batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.engine.base import Array, EngineInfo, EngineLimits, StepCoefficients, Tile
+from service.engine.latent_engine import EncodedTile, Integers, LatentEngine, mask_to_cells
+
+SIZE, SIDE = 32, 4
+
+
+class RecordingEngine(LatentEngine):
+    """Remembers every call; predicts 1 for the tokens that we want and 3 for those that we don't."""
+
+    def __init__(self, largest_batch: int = 4) -> None:
+        info = EngineInfo("recording", "recording", "cpu", "fp32", SIZE, "epsilon")
+        super().__init__(info, EngineLimits(tuple(range(1, largest_batch + 1))))
+        self.images: list[Array] = []
+        self.batches: list[tuple[Array, Integers, Integers]] = []
+
+    def vae_encode(self, images: Array) -> Array:
+        self.images.append(images)
+        return np.ones((len(images), 4, SIDE, SIDE), np.float32)
+
+    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
+        self.batches.append((sample, timesteps, token_ids))
+        value = np.where(token_ids[:, 0] == 0, 1, 3).astype(np.float32)
+        return value[:, None, None, None] * np.ones((1, 4, SIDE, SIDE), np.float32)
+
+    def vae_decode(self, latents: Array) -> Array:
+        return np.full((len(latents), 3, SIZE, SIZE), 5, np.float32)
+
+
+def make_tile() -> Tile:
+    mask = np.zeros((SIZE, SIZE), np.float32)
+    mask[9, 17] = 1
+    return Tile(np.full((3, SIZE, SIZE), 0.5, np.float32), mask)
+
+
+def encode_one(engine: RecordingEngine) -> EncodedTile:
+    return engine.encode([make_tile()], with_image=False)[0]
+
+
+def noise() -> Array:
+    return np.zeros((4, SIDE, SIDE), np.float32)
+
+
+def test_one_pixel_of_mask_makes_its_whole_cell_a_hole() -> None:
+    cells = mask_to_cells(make_tile().mask, 8)
+    assert cells.shape == (1, SIDE, SIDE)
+    assert np.argwhere(cells).tolist() == [[0, 1, 2]]
+
+
+def test_the_network_sees_mid_grey_in_every_cell_of_the_hole() -> None:
+    engine = RecordingEngine()
+    encode_one(engine)
+    image = engine.images[0][0]
+    assert (image[:, 8:16, 16:24] == 0).all()
+    assert (image == 0).sum() == 3 * 64
+
+
+def test_the_whole_picture_is_encoded_only_when_asked_for() -> None:
+    engine = RecordingEngine()
+    assert engine.encode([make_tile()], with_image=False)[0].latents is None
+    assert engine.encode([make_tile()], with_image=True)[0].latents is not None
+    assert [len(images) for images in engine.images] == [1, 2]
+
+
+def test_a_start_from_the_picture_needs_its_latents() -> None:
+    engine = RecordingEngine()
+    with pytest.raises(ValueError, match="with_image"):
+        engine.begin(encode_one(engine), noise(), 0.5, 0.5)
+
+
+def test_noise_of_another_shape_is_refused() -> None:
+    engine = RecordingEngine()
+    with pytest.raises(ValueError, match="noise must be"):
+        engine.begin(encode_one(engine), noise()[:3], 0.0, 1.0)
+
+
+def test_both_branches_of_guidance_run_as_one_batch() -> None:
+    engine = RecordingEngine()
+    states = [engine.begin(encode_one(engine), noise(), 0.0, 1.0) for _ in range(2)]
+    engine.step(states, [StepCoefficients(10, 1.0, 1.0, 2.0), StepCoefficients(20, 1.0, 1.0, 2.0)])
+    ((sample, timesteps, token_ids),) = engine.batches
+    assert sample.shape == (4, 9, SIDE, SIDE)
+    assert timesteps.tolist() == [10, 20, 10, 20]
+    assert token_ids.tolist() == [list(range(10))] * 2 + [list(range(10, 20))] * 2
+    assert states[0].x[0, 0, 0] == 3 + 2 * (1 - 3)
+
+
+def test_guidance_of_one_costs_one_branch_only() -> None:
+    engine = RecordingEngine()
+    states = [engine.begin(encode_one(engine), noise(), 0.0, 1.0) for _ in range(2)]
+    engine.step(states, [StepCoefficients(10, 1.0, 1.0, 1.0), StepCoefficients(20, 1.0, 1.0, 3.0)])
+    ((_, timesteps, _),) = engine.batches
+    assert timesteps.tolist() == [10, 20, 20]
+    assert [state.x[0, 0, 0] for state in states] == [1, 3 + 3 * (1 - 3)]
+
+
+def test_a_batch_above_the_limit_is_split() -> None:
+    engine = RecordingEngine(largest_batch=3)
+    states = [engine.begin(encode_one(engine), noise(), 0.0, 1.0) for _ in range(7)]
+    engine.step(states, [StepCoefficients(10, 1.0, 1.0, 1.0)] * 7)
+    assert [len(sample) for sample, _, _ in engine.batches] == [3, 3, 1]
+
+
+def test_pictures_stay_in_their_range() -> None:
+    engine = RecordingEngine()
+    pictures = engine.decode([engine.begin(encode_one(engine), noise(), 0.0, 1.0)])
+    assert pictures.shape == (1, 3, SIZE, SIZE)
+    assert pictures.max() == 1
+
+
+def test_warming_up_runs_the_largest_batch_first() -> None:
+    engine = RecordingEngine(largest_batch=3)
+    engine.warmup()
+    assert [len(sample) for sample, _, _ in engine.batches] == [6, 4, 2]
