@@ -6,7 +6,10 @@
     │   ├── MissingPart
     │   ├── UnknownField
     │   ├── InvalidParameter
-    │   └── UnknownModel
+    │   ├── UnknownModel
+    │   ├── NotAcceptable
+    │   ├── UnknownRoute
+    │   └── MethodNotAllowed
     ├── InvalidPicture          the image or the mask can't be used
     │   ├── PayloadTooLarge
     │   ├── TooManyPixels
@@ -83,6 +86,24 @@ class UnknownModel(InvalidRequest):
     """No model of that name is served."""
 
     code = "unknown_model"
+
+
+class NotAcceptable(InvalidRequest):
+    """The answer can't be given in a form that the client accepts."""
+
+    code = "not_acceptable"
+
+
+class UnknownRoute(InvalidRequest):
+    """Nothing is served at that path."""
+
+    code = "unknown_route"
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path does not serve that method."""
+
+    code = "method_not_allowed"
 
 
 class InvalidPicture(InpaintError):
@@ -240,6 +261,9 @@ ERROR_TABLE: dict[str, ErrorMapping] = {
     "unknown_field": ErrorMapping(422, "INVALID_ARGUMENT", False, "Unknown field"),
     "invalid_parameter": ErrorMapping(422, "INVALID_ARGUMENT", False, "A parameter is not valid"),
     "unknown_model": ErrorMapping(422, "INVALID_ARGUMENT", False, "Unknown model"),
+    "not_acceptable": ErrorMapping(406, "INVALID_ARGUMENT", False, "No acceptable form of the answer"),
+    "unknown_route": ErrorMapping(404, "UNIMPLEMENTED", False, "Unknown route"),
+    "method_not_allowed": ErrorMapping(405, "UNIMPLEMENTED", False, "Method not allowed"),
     "invalid_picture": ErrorMapping(422, "INVALID_ARGUMENT", False, "The picture can't be used"),
     "payload_too_large": ErrorMapping(413, "INVALID_ARGUMENT", False, "Too many bytes"),
     "too_many_pixels": ErrorMapping(422, "INVALID_ARGUMENT", False, "Too many pixels"),

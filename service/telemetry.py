@@ -1,8 +1,8 @@
 """Every metric of the service, under the names, labels and buckets of its metrics table, and the JSON logs.
 
-A label is never a job id, a client, a seed or an exact size. Workers observe worker metrics and edges edge metrics,
-so that nothing is counted twice. Where several processes share one /metrics, PROMETHEUS_MULTIPROC_DIR must name a
-folder before this module is first imported.
+A label is never a job id, a client, a seed or an exact size. Workers observe worker metrics and edges edge
+metrics, so that nothing is counted twice. Where several processes share one /metrics,
+PROMETHEUS_MULTIPROC_DIR must name a folder before this module is first imported.
 """
 
 from __future__ import annotations
@@ -125,9 +125,10 @@ def count_http_request(route: str, method: str, code: int) -> None:
 
 
 @contextmanager
-def request_timer(transport: str, mode: str) -> Iterator[None]:
-    """Observe `inpaint_request_duration_seconds` around a request, also when it ends in an error."""
-    started = time.perf_counter()
+def request_timer(transport: str, mode: str, started: float) -> Iterator[None]:
+    """Observe `inpaint_request_duration_seconds` from `started` (time.perf_counter) to the end of the block,
+    also when it ends in an error.
+    """
     try:
         yield
     finally:

@@ -1,0 +1,44 @@
+"""Assembles the HTTP application: routes, problem details, body limit, request record, OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from service import __version__
+from service.edge import rest
+from service.edge.middleware import BodyLimit, RequestRecord
+from service.edge.problems import install_problem_handlers
+from service.edge.schemas import openapi_document
+from service.queue.client import QueueClient
+from service.settings import Settings
+
+
+def create_app(settings: Settings, queue: QueueClient) -> FastAPI:
+    """The application; it closes `queue` when it is shut down."""
+    app = FastAPI(
+        title="Moebius",
+        version=__version__,
+        description="Inpainting: a photo and a mask in, the photo with the hole filled out.",
+        lifespan=_close_queue_at_the_end,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.edge = rest.EdgeState(settings, queue)
+    app.include_router(rest.router)
+    install_problem_handlers(app)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
+    app.add_middleware(RequestRecord)
+    app.openapi = partial(openapi_document, app)  # type: ignore[method-assign]
+    return app
+
+
+@asynccontextmanager
+async def _close_queue_at_the_end(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    state: rest.EdgeState = app.state.edge
+    await state.queue.aclose()

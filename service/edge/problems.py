@@ -1,0 +1,89 @@
+"""Errors as RFC 9457 problem details, from the one table in service/errors.py."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from service.errors import ERROR_TABLE, InpaintError, InvalidRequest, MethodNotAllowed, UnknownRoute
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """Body of every refusal (RFC 9457, section 3.1) with two members of our own: `code` and `retryable`."""
+
+    type: str = Field(description="Where the code is explained, relative to the service's address.")
+    title: str = Field(description="The kind of problem, in a few words; the same for every such problem.")
+    status: int = Field(description="The HTTP status.", ge=400, le=599)
+    detail: str = Field(description="What was wrong, what is allowed and what to do.")
+    code: str = Field(description="Stable name of the problem, for programs.")
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+
+
+def problem_body(error: InpaintError, *, status: int | None = None) -> bytes:
+    """The JSON of `error`, in ASCII so that no text of a client breaks it; `status` overrides the table's."""
+    mapping = ERROR_TABLE[error.code]
+    problem = Problem(
+        type=f"/docs#{error.code}",
+        title=mapping.title,
+        status=status or mapping.http_status,
+        detail=error.detail,
+        code=error.code,
+        retryable=mapping.retryable,
+    )
+    return json.dumps(problem.model_dump()).encode("ascii")
+
+
+def problem_response(error: InpaintError) -> Response:
+    """The HTTP answer for `error`, with Retry-After in whole seconds where the error knows it."""
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return Response(
+        problem_body(error),
+        status_code=ERROR_TABLE[error.code].http_status,
+        headers=headers,
+        media_type=PROBLEM_TYPE,
+    )
+
+
+async def answer_inpaint_error(_: Request, error: Exception) -> Response:
+    """Exception handler for the whole error tree."""
+    assert isinstance(error, InpaintError)
+    return problem_response(error)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    """Exception handler for what the router itself refuses: unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == UNKNOWN_ROUTE_STATUS:
+        return problem_response(
+            UnknownRoute(f"Nothing is served at {_shown(request.url.path)}; /docs lists the routes.")
+        )
+    allowed = (error.headers or {}).get("Allow")
+    if allowed is None:
+        return problem_response(InvalidRequest(str(error.detail)))
+    response = problem_response(
+        MethodNotAllowed(f"{request.url.path} does not serve {_shown(request.method)}; allowed: {allowed}.")
+    )
+    response.headers["Allow"] = allowed
+    return response
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make `app` answer problem details wherever a route or the router raises."""
+    app.add_exception_handler(InpaintError, answer_inpaint_error)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+
+
+UNKNOWN_ROUTE_STATUS = ERROR_TABLE[UnknownRoute.code].http_status
+
+
+def _shown(text: str, limit: int = 100) -> str:
+    """A client's text, cut so that an answer never grows with the request."""
+    return text if len(text) <= limit else text[:limit] + "..."
