@@ -47,7 +47,7 @@ class LocalLambda(nn.Module):
     def _apply_convolved(self, q: Tensor, v: Tensor, content: Tensor) -> Tensor:
         """The published order: convolve every value map with the k filters, then contract with the queries."""
         maps = v.reshape(-1, 1, self.side, self.side)  # [B * v, 1, side, side]
-        weight = self.pos_conv.weight[:, 0]  # [k, 1, kernel, kernel]
+        weight = self.pos_conv.weight  # [k, 1, kernel, kernel]
         position = F.conv2d(maps, weight, self.pos_conv.bias, padding=weight.shape[-1] // 2)
         lambdas = position.reshape(v.shape[0], -1, *q.shape[2:]) + content[..., None]  # [B, v, k, n]
         return torch.einsum("bhkn,bvkn->bhvn", q, lambdas)
@@ -65,14 +65,30 @@ class LocalLambda(nn.Module):
 
 
 class PositionFilters(nn.Module):
-    """The k position filters, stored as the published Conv3d stores them: [k, 1, 1, kernel, kernel] and bias [k]."""
+    """The k position filters, [k, 1, kernel, kernel], and their bias [k].
+
+    The published state dict holds a Conv3d's [k, 1, 1, kernel, kernel]; saving and loading add and drop that axis. In
+    memory it would only be in the way: a five-dimensional weight can't be made channels-last.
+    """
 
     def __init__(self, key_width: int, kernel: int) -> None:
         super().__init__()
-        published = nn.Conv3d(1, key_width, (1, kernel, kernel))
-        assert published.bias is not None
-        self.weight = published.weight
-        self.bias = published.bias
+        initial = nn.Conv2d(1, key_width, kernel)
+        assert initial.bias is not None
+        self.weight = initial.weight
+        self.bias = initial.bias
+        self.register_state_dict_post_hook(_add_depth_axis)
+        self.register_load_state_dict_pre_hook(_drop_depth_axis)
+
+
+def _add_depth_axis(module: nn.Module, state: dict[str, Tensor], prefix: str, metadata: object) -> None:
+    state[prefix + "weight"] = state[prefix + "weight"].unsqueeze(2)
+
+
+def _drop_depth_axis(module: nn.Module, state: dict[str, Tensor], prefix: str, *unused: object) -> None:
+    weight = state.get(prefix + "weight")
+    if weight is not None and weight.ndim == 5:
+        state[prefix + "weight"] = weight.squeeze(2)
 
 
 class InteractiveLambda(nn.Module):
