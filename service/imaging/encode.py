@@ -1,0 +1,148 @@
+"""Writing a picture: in its own format with its own settings, or in the format that was asked for."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from service.contracts import OutputFormat, Params
+from service.errors import InvalidParameter
+from service.imaging.convert import COLOR_KEY_FORMATS, fitted
+from service.imaging.formats import FORMATS
+from service.imaging.picture import Metadata, Picture
+
+DEFAULT_QUALITY = 95
+LONGEST_JPEG_EXIF = 65_533
+PROFILE_FORMATS = frozenset({"PNG", "JPEG", "WEBP", "TIFF", "AVIF"})
+DENSITY_FORMATS = frozenset({"PNG", "JPEG", "TIFF", "BMP"})
+COMMENT_FORMATS = frozenset({"JPEG", "GIF"})
+BILEVEL_COMPRESSIONS = frozenset({"group3", "group4"})
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPicture:
+    """A file's bytes, its content type, and notes that tell the user what was changed on the way."""
+
+    data: bytes
+    content_type: str
+    notes: tuple[str, ...]
+
+
+def output_format(picture: Picture, asked: OutputFormat | None) -> str:
+    """Name of the format to write: what was asked for, else the picture's own, else PNG where it can't hold
+    it.
+
+    Raises `InvalidParameter` if a side is longer than the format asked for allows.
+    """
+    if asked is None:
+        return picture.format if picture.mode in FORMATS[picture.format].modes else "PNG"
+    name = asked.value.upper()
+    limit = FORMATS[name].max_side
+    if max(picture.size) > limit:
+        raise InvalidParameter(
+            f"output_format {asked.value} allows sides of at most {limit:,} pixels, but the picture is "
+            f"{picture.size[0]:,} x {picture.size[1]:,}. Ask for png."
+        )
+    return name
+
+
+def encode_picture(picture: Picture, params: Params) -> EncodedPicture:
+    """Encode with the picture's profile, EXIF, density and JPEG tables. `keep_metadata` false drops all but
+    the profile, without which the colours would change.
+
+    Raises `InvalidParameter` if the format asked for can't hold the picture.
+    """
+    name = output_format(picture, params.output_format)
+    if params.output_format is None and name != picture.format:
+        note = f"{picture.format} is not written with {picture.mode} pixels here: the picture became {name}."
+        picture = replace(picture, notes=(*picture.notes, note))
+    picture = fitted(picture, name)
+    if name == "JPEG" and params.keep_metadata and len(picture.metadata.exif or b"") > LONGEST_JPEG_EXIF:
+        picture = replace(
+            picture,
+            metadata=replace(picture.metadata, exif=None),
+            notes=(*picture.notes, "The EXIF data is longer than JPEG allows and was left out."),
+        )
+    options = _pixel_options(picture, name, params.quality) | _metadata_options(
+        picture, name, params.keep_metadata
+    )
+    buffer = io.BytesIO()
+    _to_image(picture).save(buffer, name, **options)
+    return EncodedPicture(buffer.getvalue(), FORMATS[name].content_type, picture.notes)
+
+
+def _to_image(picture: Picture) -> Image.Image:
+    pixels = np.ascontiguousarray(picture.pixels)
+    if picture.mode not in ("P", "CMYK"):
+        return Image.fromarray(pixels)
+    image = Image.frombytes(picture.mode, picture.size, pixels.tobytes())
+    if picture.palette is not None:
+        image.putpalette(picture.palette[:, :3].tobytes())
+    return image
+
+
+def _pixel_options(picture: Picture, name: str, quality: int | None) -> dict[str, Any]:
+    """What decides the pixels that a decoder will see."""
+    options: dict[str, Any] = {}
+    if name == "JPEG":
+        options = _jpeg_options(picture.metadata, quality)
+    elif name == "WEBP":
+        lossless = quality is None and picture.metadata.lossless
+        options = {"lossless": lossless, "exact": lossless} | ({} if lossless else _quality(quality))
+    elif name == "AVIF":
+        options = {"subsampling": "4:4:4", **_quality(quality)}
+    elif name == "TIFF":
+        compression = picture.metadata.compression or "tiff_adobe_deflate"
+        fits = picture.mode == "1" or compression not in BILEVEL_COMPRESSIONS
+        options = {"compression": compression if fits else "tiff_adobe_deflate"}
+    if name in COLOR_KEY_FORMATS:
+        options |= _transparency(picture, name)
+    return options
+
+
+def _quality(quality: int | None) -> dict[str, Any]:
+    return {"quality": DEFAULT_QUALITY if quality is None else quality}
+
+
+def _jpeg_options(metadata: Metadata, quality: int | None) -> dict[str, Any]:
+    """The source's tables and subsampling where it was a JPEG and no other quality is asked for; else
+    4:4:4.
+    """
+    options: dict[str, Any] = {"progressive": metadata.progressive}
+    if metadata.tables is None:
+        return options | _quality(quality) | {"subsampling": 0}
+    if metadata.subsampling >= 0:
+        options["subsampling"] = metadata.subsampling
+    return options | ({"qtables": metadata.tables} if quality is None else _quality(quality))
+
+
+def _transparency(picture: Picture, name: str) -> dict[str, Any]:
+    """A colour key, the palette's alpha (PNG), or the first clear place of the palette (GIF)."""
+    if picture.palette is None:
+        key = picture.metadata.transparency
+        return {} if key is None else {"transparency": key}
+    alpha = picture.palette[:, 3]
+    if alpha.min() == 255:
+        return {}
+    return {"transparency": alpha.tobytes() if name == "PNG" else int(np.argmin(alpha))}
+
+
+def _metadata_options(picture: Picture, name: str, keep: bool) -> dict[str, Any]:
+    """What travels beside the pixels."""
+    metadata = picture.metadata
+    options: dict[str, Any] = {}
+    if name in PROFILE_FORMATS and metadata.icc:
+        options["icc_profile"] = metadata.icc
+    if not keep:
+        return options
+    if name in PROFILE_FORMATS and metadata.exif:
+        options["exif"] = metadata.exif
+    if name in DENSITY_FORMATS and metadata.density:
+        options["dpi"] = metadata.density
+    if name in COMMENT_FORMATS and metadata.comment:
+        options["comment"] = metadata.comment
+    return options

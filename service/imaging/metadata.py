@@ -1,0 +1,131 @@
+"""What a file carries beside its pixels: orientation, EXIF, density, profile and the encoder's settings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from PIL import ExifTags, Image, JpegImagePlugin
+
+from service.imaging.picture import Metadata
+
+ORIENTATION = ExifTags.Base.Orientation
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+LOSSLESS_TIFF = frozenset(
+    {"raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "group3", "group4", "zstd", "lzma"}
+)
+
+
+def display_size(image: Image.Image, data: bytes) -> tuple[int, int]:
+    """Width and height as displayed, from the header where the format allows it."""
+    if image.format == "TIFF":
+        return image.size  # Pillow turns TIFF files itself
+    if image.format == "PNG" and not _mentions_exif(image, data):
+        return image.size  # getexif() would decode the picture to look behind the pixels
+    width, height = image.size
+    return (height, width) if _orientation(image) >= 5 else (width, height)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The decoded picture turned as its EXIF orientation says."""
+    turn = TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def read(image: Image.Image, data: bytes) -> tuple[Metadata, tuple[str, ...]]:
+    """Metadata of a decoded picture, and notes on what of it could not be kept."""
+    info = image.info
+    exif, notes = _exif(image)
+    if "mp" in info or getattr(image, "mpo", None):
+        notes += ("The file holds further pictures behind the first; only the first is kept.",)
+    transparency = info.get("transparency") if image.mode != "P" else None
+    jpeg = image if isinstance(image, JpegImagePlugin.JpegImageFile) else None
+    described = Metadata(
+        icc=info.get("icc_profile") or None,
+        exif=exif,
+        density=_density(info),
+        comment=_comment(info),
+        transparency=transparency if isinstance(transparency, int | tuple) else None,
+        tables=dict(jpeg.quantization) if jpeg else None,
+        subsampling=JpegImagePlugin.get_sampling(jpeg) if jpeg else -1,
+        progressive=bool(info.get("progressive")),
+        compression=info.get("compression") if info.get("compression") in LOSSLESS_TIFF else None,
+        lossless=_is_lossless(image, data),
+    )
+    return described, notes
+
+
+def _mentions_exif(image: Image.Image, data: bytes) -> bool:
+    return "exif" in image.info or "Raw profile type exif" in image.info or b"eXIf" in data
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 to 8; damaged EXIF counts as upright, as in every viewer."""
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:
+        return 1
+    return value if isinstance(value, int) and value in TURNS else 1
+
+
+def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
+    """EXIF to write back: unchanged bytes where nothing in them is stale, else rewritten upright.
+
+    An embedded thumbnail is left out: it still shows what was removed from the photo.
+    """
+    raw = image.info.get("exif")
+    if image.format != "TIFF" and not raw:
+        return None, ()
+    try:
+        exif = image.getexif()
+        if raw and exif.get(ORIENTATION, 1) == 1 and not exif.get_ifd(ExifTags.IFD.IFD1):
+            return bytes(raw), ()
+        if ORIENTATION in exif:
+            exif[ORIENTATION] = 1
+        return exif.tobytes(), ()
+    except Exception:
+        return None, ("The EXIF data is damaged and was left out.",)
+
+
+def _density(info: dict[Any, Any]) -> tuple[float, float] | None:
+    value = info.get("dpi")
+    if not isinstance(value, tuple) or len(value) != 2:
+        return None
+    try:
+        across, down = float(value[0]), float(value[1])
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if all(math.isfinite(v) and 0 < v < 65_536 for v in (across, down)) else None
+
+
+def _comment(info: dict[Any, Any]) -> bytes | None:
+    comment = info.get("comment")
+    return comment if isinstance(comment, bytes) and len(comment) < 65_533 else None
+
+
+def _is_lossless(image: Image.Image, data: bytes) -> bool:
+    if image.format == "WEBP":
+        return _webp_is_lossless(data)
+    if image.format == "TIFF":
+        return image.info.get("compression") in LOSSLESS_TIFF
+    return image.format not in ("JPEG", "AVIF")
+
+
+def _webp_is_lossless(data: bytes) -> bool:
+    """Whether the first image chunk of a WebP container (RFC 9649) is VP8L."""
+    position = 12
+    while position + 8 <= len(data):
+        name = data[position : position + 4]
+        if name in (b"VP8L", b"VP8 "):
+            return name == b"VP8L"
+        length = int.from_bytes(data[position + 4 : position + 8], "little")
+        position += 8 + length + length % 2
+    return False
