@@ -1,0 +1,1 @@
+"""The offline job that makes the artifacts which the service serves. Imports from `service`, never the reverse."""

@@ -1,0 +1,37 @@
+"""`python -m training JOB --config recipes/NAME.yaml`: the offline jobs by name."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+Recipe = TypeVar("Recipe")
+
+
+def read_recipe(path: Path, section: str, kind: type[Recipe]) -> Recipe:
+    """The recipe's section as its dataclass; paths are made from strings. An unknown key raises ValueError."""
+    values: dict[str, Any] = yaml.safe_load(path.read_text())[section]
+    types = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
+    unknown = set(values) - set(types)
+    if unknown:
+        raise ValueError(f"{path}: unknown settings in '{section}': {', '.join(sorted(unknown))}")
+    return kind(**{name: Path(value) if types[name] == "Path" else value for name, value in values.items()})
+
+
+def main() -> None:
+    """Run one job."""
+    parser = argparse.ArgumentParser(prog="python -m training")
+    parser.add_argument("job", choices=["autoencoder"])
+    parser.add_argument("--config", type=Path, required=True)
+    arguments = parser.parse_args()
+    from training.autoencoder import AutoencoderRecipe, AutoencoderTrainer
+
+    AutoencoderTrainer(read_recipe(arguments.config, "autoencoder", AutoencoderRecipe)).run()
+
+
+if __name__ == "__main__":
+    main()

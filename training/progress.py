@@ -1,0 +1,34 @@
+"""The losses of a run as CSV and as lines on the terminal."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from pathlib import Path
+
+
+class LossLog:
+    """Writes one CSV row a step and prints the running mean every 50 steps. A resumed run appends."""
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        self.file = path.open("a" if first_step else "w", newline="")
+        self.writer = csv.writer(self.file)
+        self.recent: deque[dict[str, float]] = deque(maxlen=50)
+        self.header = first_step == 0
+
+    def add(self, step: int, terms: dict[str, float], steps_per_second: float) -> None:
+        """Record the loss terms of `step`."""
+        if self.header:
+            self.writer.writerow(["step", *terms])
+            self.header = False
+        self.writer.writerow([step, *(f"{value:.5f}" for value in terms.values())])
+        self.recent.append(terms)
+        if (step + 1) % 50 == 0:
+            self.file.flush()
+            means = {name: sum(row[name] for row in self.recent) / len(self.recent) for name in terms}
+            shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
+            print(f"step {step + 1}  {shown}  {steps_per_second:.2f} steps/s", flush=True)
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self.file.close()
