@@ -54,9 +54,8 @@ class LocalLambda(nn.Module):
 
     def _apply_dense(self, q: Tensor, v: Tensor, content: Tensor) -> Tensor:
         """Queries meet the filters first: scores[h, n, m] = sum_k Q[h, k, n] W[k, m - n]. Exact, and less work."""
-        positions = q.shape[3]
         taps = F.pad(self.pos_conv.weight.flatten(1).t(), (0, 0, 0, 1)).to(q.dtype)  # [taps + 1, k], the last zero
-        filters = taps.index_select(0, self.tap_index).unflatten(0, (positions, -1))  # [n, m, k]
+        filters = F.embedding(self.tap_index, taps)  # [n, m, k]
         by_position = q.permute(3, 0, 1, 2).flatten(1, 2)  # [n, B * H, k]
         scores = by_position @ filters.transpose(1, 2)  # [n, B * H, m]
         scores = scores.unflatten(1, (-1, self.heads)).permute(1, 2, 3, 0)  # [B, H, m, n]
@@ -127,4 +126,5 @@ def _tap_index(side: int, kernel: int) -> Tensor:
     offset = along[None, :] - along[:, None] + kernel // 2  # [n, m] along one axis
     tap = offset[:, None, :, None] * kernel + offset[None, :, None, :]  # [y, x, y', x']
     inside = (offset >= 0) & (offset < kernel)
-    return torch.where(inside[:, None, :, None] & inside[None, :, None, :], tap, kernel**2).flatten()
+    tap = torch.where(inside[:, None, :, None] & inside[None, :, None, :], tap, kernel**2)
+    return tap.reshape(side**2, side**2)

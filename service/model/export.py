@@ -1,0 +1,183 @@
+"""Makes a model of the store out of networks in memory: weights, graphs, parity report, manifest.
+
+The one exporter, used by the command line and by training. The only module of the networks' package that also needs
+onnx and onnxruntime.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from service.artifacts import (
+    MANIFEST,
+    MODEL_CARD,
+    UNET_GRAPH,
+    UNET_WEIGHTS,
+    VAE_DECODER_GRAPH,
+    VAE_ENCODER_GRAPH,
+    VAE_WEIGHTS,
+    Manifest,
+    record_file,
+    save_manifest,
+)
+from service.errors import ArtifactError
+from service.model.autoencoder import Autoencoder
+from service.model.onnx_graph import write_graph
+from service.model.parity import measure_parity
+from service.model.primitives import TorchPrimitives
+from service.model.unet import MoebiusUNet
+from service.probe import ModelShape
+
+Precision = Literal["fp16", "fp32"]
+PredictionType = Literal["epsilon", "v_prediction"]
+ARCHITECTURE = "moebius"
+SIDE_TO_MEASURE = 64  # pixels: any multiple of the downscale does
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def export_model(
+    unet: MoebiusUNet,
+    autoencoder: Autoencoder,
+    folder: Path,
+    *,
+    name: str,
+    source: str,
+    licence: str,
+    prediction_type: PredictionType = "epsilon",
+    precision: Precision = "fp16",
+    version: str = "1",
+    card: str | None = None,
+) -> Manifest:
+    """Write the model into `folder`, which is made if need be, and return its manifest.
+
+    In "fp16", matrices and filters are stored in half precision and vectors in fp32; what is computed, here and at
+    serving, is what the stored weights say. The networks given are not changed. Files appear in the folder only after
+    ONNX Runtime agreed with PyTorch; the manifest comes last. `card` is the text of the model card, in Markdown.
+    `ArtifactError` if the backends don't agree or a weight does not fit its precision.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
+        draft = Path(made)
+        networks = TorchPrimitives(
+            _store(unet, draft / UNET_WEIGHTS, precision), _store(autoencoder, draft / VAE_WEIGHTS, precision)
+        )
+        shape = _shape_of(networks)
+        _write_graphs(networks, shape, draft)
+        parity, probe = measure_parity(networks, draft, shape)
+        manifest = Manifest(
+            name=name,
+            version=version,
+            architecture=ARCHITECTURE,
+            config={"unet": unet.config.to_dict(), "autoencoder": autoencoder.config.to_dict()},
+            image_size=shape.image_size,
+            latent_downscale=shape.latent_downscale,
+            prediction_type=prediction_type,
+            precision=precision,
+            files={path.name: record_file(path) for path in sorted(draft.iterdir())},
+            parity=parity,
+            probe=probe,
+            source=source,
+            licence=licence,
+            created=datetime.now(UTC).replace(microsecond=0),
+        )
+        save_manifest(manifest, draft)
+        if card is not None:
+            (draft / MODEL_CARD).write_text(card, encoding="utf-8")
+        _move_into_place(draft, folder)
+    return manifest
+
+
+class Encoder(nn.Module):
+    """The encoding half of an autoencoder as a network of its own."""
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map [B, 3, H, W] to latents [B, 4, h, w]."""
+        return self.autoencoder.encode(images)
+
+
+class Decoder(nn.Module):
+    """The decoding half of an autoencoder as a network of its own."""
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Map latents [B, 4, h, w] to [B, 3, H, W]."""
+        return self.autoencoder.decode(latents)
+
+
+def _store(network: Network, path: Path, precision: Precision) -> Network:
+    """Write a network's weights and return a copy of it that holds exactly what was written."""
+    state = {
+        name: _stored(name, tensor.detach().cpu(), precision) for name, tensor in network.state_dict().items()
+    }
+    save_file(state, path)
+    stored = copy.deepcopy(network).cpu().eval().requires_grad_(False)
+    stored.load_state_dict(load_file(path))
+    return stored
+
+
+def _stored(name: str, tensor: Tensor, precision: Precision) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor.contiguous()
+    is_vector = tensor.ndim < 2  # norms and biases: small, and the first to suffer
+    converted = tensor.to(torch.float32 if is_vector or precision == "fp32" else torch.float16)
+    if not converted.isfinite().all():
+        raise ArtifactError(
+            f"{name} holds values that {converted.dtype} can't: up to {tensor.abs().max():g}. "
+            "Train on until they are finite, or store this model in fp32."
+        )
+    return converted.contiguous()
+
+
+def _shape_of(networks: TorchPrimitives) -> ModelShape:
+    config = networks.unet.config
+    probe = torch.zeros(1, 3, SIDE_TO_MEASURE, SIDE_TO_MEASURE)
+    with torch.inference_mode():
+        latents = networks.autoencoder.encode(probe)
+    downscale = SIDE_TO_MEASURE // latents.shape[-1]
+    return ModelShape(
+        image_size=config.sample_size * downscale,
+        latent_downscale=downscale,
+        in_channels=config.in_channels,
+        latent_channels=config.out_channels,
+        tokens_per_prompt=config.tokens_per_prompt,
+    )
+
+
+def _write_graphs(networks: TorchPrimitives, shape: ModelShape, folder: Path) -> None:
+    side, size = shape.latent_side, shape.image_size
+    samples = {  # a batch of two: one would be taken for a constant
+        "sample": torch.zeros(2, shape.in_channels, side, side),
+        "timesteps": torch.zeros(2, dtype=torch.int64),
+        "token_ids": torch.zeros(2, shape.tokens_per_prompt, dtype=torch.int64),
+    }
+    weights = folder / UNET_WEIGHTS
+    write_graph(networks.unet, samples, "noise", folder / UNET_GRAPH, weights)
+    images = {"images": torch.zeros(2, 3, size, size)}
+    latents = {"latents": torch.zeros(2, shape.latent_channels, side, side)}
+    weights, prefix = folder / VAE_WEIGHTS, "autoencoder."
+    encoder, decoder = Encoder(networks.autoencoder), Decoder(networks.autoencoder)
+    write_graph(encoder.eval(), images, "latents", folder / VAE_ENCODER_GRAPH, weights, prefix=prefix)
+    write_graph(decoder.eval(), latents, "picture", folder / VAE_DECODER_GRAPH, weights, prefix=prefix)
+
+
+def _move_into_place(draft: Path, folder: Path) -> None:
+    """Replace the folder's files, the manifest last: a crash on the way leaves a model that does not verify."""
+    folder.mkdir(exist_ok=True)
+    for path in sorted(draft.iterdir(), key=lambda path: path.name == MANIFEST):
+        path.replace(folder / path.name)

@@ -1,0 +1,75 @@
+"""Compares an exported model, run by ONNX Runtime, with the network that it was exported from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from service.artifacts import UNET_GRAPH, VAE_DECODER_GRAPH, VAE_ENCODER_GRAPH, Parity
+from service.errors import ArtifactError
+from service.model.primitives import Array, Integers, TorchPrimitives
+from service.probe import ModelShape, Probe, run_probe
+
+PARITY_TOLERANCE = 1e-3
+BATCHES = (1, 2, 3)
+
+
+class ExportedPrimitives:
+    """The three graphs of a folder on the CPU, as they are: no tuning, the reference for what was written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.unet, self.encoder, self.decoder = (
+            onnxruntime.InferenceSession(folder / graph, providers=["CPUExecutionProvider"])
+            for graph in (UNET_GRAPH, VAE_ENCODER_GRAPH, VAE_DECODER_GRAPH)
+        )
+
+    def vae_encode(self, images: Array) -> Array:
+        """Latents [N, 4, h, w] of images [N, 3, s, s]."""
+        return _only(self.encoder.run(None, {"images": images}))
+
+    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
+        """The network's output [N, 4, h, w]."""
+        return _only(self.unet.run(None, {"sample": sample, "timesteps": timesteps, "token_ids": token_ids}))
+
+    def vae_decode(self, latents: Array) -> Array:
+        """Images [N, 3, s, s] of latents [N, 4, h, w]."""
+        return _only(self.decoder.run(None, {"latents": latents}))
+
+
+def measure_parity(expected: TorchPrimitives, folder: Path, shape: ModelShape) -> tuple[Parity, Probe]:
+    """Run the fixed inputs through both in several batch sizes.
+
+    Returns the worst relative errors and the numbers that PyTorch answered (of batch 2, as serving asks for).
+    `ArtifactError` if an error is above `PARITY_TOLERANCE`.
+    """
+    exported = ExportedPrimitives(folder)
+    errors = {"noise": 0.0, "latents": 0.0, "picture": 0.0}
+    probe = None
+    for batch in BATCHES:
+        ours, theirs = run_probe(expected, shape, batch=batch), run_probe(exported, shape, batch=batch)
+        for name in errors:
+            errors[name] = max(errors[name], relative_error(getattr(ours, name), getattr(theirs, name)))
+        if batch == 2:
+            probe = Probe.of(ours)
+    wrong = {name: error for name, error in errors.items() if not error <= PARITY_TOLERANCE}
+    if wrong:
+        raise ArtifactError(
+            f"The exported model does not compute what the network does: relative errors {wrong}, at most "
+            f"{PARITY_TOLERANCE} is allowed. Nothing was written. If only large weights are off, store them in fp32."
+        )
+    assert probe is not None
+    versions = {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__}
+    return Parity(**errors, batches=BATCHES, **versions), probe
+
+
+def relative_error(expected: Array, found: Array) -> float:
+    """Norm of the difference / norm of what was expected."""
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+def _only(outputs: list[Array]) -> Array:
+    (output,) = outputs
+    return output
