@@ -1,0 +1,128 @@
+"""`moebius serve`: queue server, worker and edge on one machine, started in order and stopped in reverse.
+
+Owns the order only: what each part does is its own affair.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+
+from service.errors import NotReady
+from service.queue.embedded import EmbeddedServer
+from service.settings import Settings
+from service.signals import Stopped, StopSignals
+
+if TYPE_CHECKING:
+    from service.edge.server import EdgeServer
+
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+READY_POLL = 0.1
+
+
+def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> signal.Signals | None:
+    """Run everything until a signal comes, which is returned; `on_ready` gets the URL once it can work.
+
+    Raises `NotReady` if the worker can't run, `QueueUnavailable` if the embedded server can't, and OSError for a
+    taken port.
+    """
+    with StopSignals() as signals:
+        try:
+            with _metrics_folder(), ExitStack() as queue:
+                url = settings.redis_url or queue.enter_context(EmbeddedServer(settings.state_dir)).url
+                _serve_queue(settings, url, signals, on_ready)
+        except Stopped:
+            pass
+        return signals.first
+
+
+@contextmanager
+def _metrics_folder() -> Iterator[None]:
+    """A folder that edge and worker share their metrics through; it is looked for at the client's import."""
+    if "prometheus_client" in sys.modules:
+        raise RuntimeError("prometheus_client was imported before the metrics folder was there")
+    with tempfile.TemporaryDirectory(prefix="moebius-metrics-") as folder:
+        os.environ[METRICS_VARIABLE] = folder
+        try:
+            yield
+        finally:
+            del os.environ[METRICS_VARIABLE]
+
+
+def _serve_queue(settings: Settings, url: str, signals: StopSignals, on_ready: Callable[[str], None]) -> None:
+    from service import telemetry
+    from service.edge.server import bind, edge_server
+    from service.supervisor import WorkerSupervisor
+
+    telemetry.configure_logging(settings.log_level)
+    given_up = threading.Event()
+    announcer = _Announcer(on_ready)
+    server = edge_server(settings, url, on_ready=announcer.start)
+
+    def stop_server() -> None:
+        server.should_exit = True
+
+    def give_up() -> None:
+        given_up.set()
+        stop_server()
+
+    with bind(settings.host, settings.port) as listener:
+        supervisor = WorkerSupervisor(settings.model_copy(update={"redis_url": url}), give_up)
+        signals.started(stop_server)
+        supervisor.start()
+        try:
+            server.run(sockets=[listener])
+        finally:
+            _note_signals(server, signals)
+            announcer.stop()
+            supervisor.stop(lambda: signals.hurried)
+    if given_up.is_set():
+        raise NotReady("The service has ended, since its worker can't run; the worker has said why above.")
+
+
+def _note_signals(server: EdgeServer, signals: StopSignals) -> None:
+    if server.stopped_by is not None:
+        signals.note(server.stopped_by)
+        if server.force_exit:
+            signals.note(signal.SIGINT)
+
+
+class _Announcer:
+    """Asks the edge whether it is ready until it is, then says so once."""
+
+    def __init__(self, on_ready: Callable[[str], None]) -> None:
+        self._on_ready = on_ready
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, url: str) -> None:
+        """Begin to ask; the edge listens at `url`."""
+        self._thread = threading.Thread(target=self._ask, args=(url,), name="announcer")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _ask(self, url: str) -> None:
+        with httpx.Client(trust_env=False) as client:
+            while not self._stopped.wait(READY_POLL):
+                if self._is_ready(client, url):
+                    self._on_ready(url)
+                    return
+
+    def _is_ready(self, client: httpx.Client, url: str) -> bool:
+        try:
+            return client.get(f"{url}/readyz").is_success
+        except httpx.TransportError:
+            return False

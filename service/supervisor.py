@@ -1,0 +1,100 @@
+"""Keeps one worker process running: starts it, starts it again when it dies, and stops it in good order.
+
+The worker has a session of its own, so that Ctrl-C reaches us first, and the kernel ends it when we are gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from service import telemetry
+from service.exit_codes import EXIT_UNUSABLE
+from service.queue import launch
+from service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+FIRST_BACKOFF = 0.5  # seconds; doubled at each death
+LONGEST_BACKOFF = 30.0
+HEALTHY_AFTER = 60.0  # seconds of life after which a death is a new trouble, not the same one
+POLL = 0.05
+STOP_MARGIN = 10.0  # seconds beyond the drain time, for a step that can't be interrupted
+
+
+class WorkerSupervisor:
+    """One worker process and the thread that watches it. `on_given_up` is called if it can never run."""
+
+    def __init__(self, settings: Settings, on_given_up: Callable[[], None]) -> None:
+        self._settings = settings
+        self._on_given_up = on_given_up
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._watch, name="supervisor")
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the worker that runs now."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def start(self) -> None:
+        """Start the worker; it comes up on its own time."""
+        self._thread.start()
+
+    def stop(self, hurried: Callable[[], bool]) -> None:
+        """Let the worker drain and return when it has ended; it is killed once `hurried()` or out of time."""
+        self._stopping.set()
+        if self._process is not None:
+            self._process.terminate()
+        give_up = monotonic() + self._settings.drain_timeout + STOP_MARGIN
+        while self._thread.is_alive():
+            self._thread.join(POLL)
+            if self._process is not None and (hurried() or monotonic() >= give_up):
+                self._process.kill()
+
+    def _watch(self) -> None:
+        backoff = FIRST_BACKOFF
+        while not self._stopping.is_set():
+            started = monotonic()
+            status = self._run_once()
+            if self._stopping.is_set():
+                return
+            if status == EXIT_UNUSABLE:
+                self._on_given_up()
+                return
+            backoff = FIRST_BACKOFF if monotonic() - started > HEALTHY_AFTER else backoff
+            logger.warning("the worker died and is started again", extra={"status": status, "wait": backoff})
+            self._stopping.wait(backoff)
+            backoff = min(2 * backoff, LONGEST_BACKOFF)
+
+    def _run_once(self) -> int:
+        """Start a worker and wait for its end; from this thread, since its life is tied to the thread's."""
+        process = self._process = self._spawn()
+        if self._stopping.is_set():  # `stop` may have looked before there was a process
+            process.terminate()
+        status = process.wait()
+        telemetry.forget_process(process.pid)
+        return status
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        own = str(os.getpid())
+        worker = [sys.executable, "-m", "service.cli", "worker", "--supervisor", own]
+        return subprocess.Popen(
+            [sys.executable, "-I", str(Path(launch.__file__)), own, *worker],
+            stdin=subprocess.DEVNULL,
+            env=os.environ | settings_environment(self._settings),
+            start_new_session=True,
+        )
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The settings as a child process reads them; not as arguments, where a password would show in `ps`."""
+    values = settings.model_dump(mode="json", exclude_none=True)
+    return {f"MOEBIUS_{name.upper()}": str(value) for name, value in values.items()}
