@@ -84,12 +84,17 @@ class Params(BaseModel):
     strength: FiniteFloat = Field(
         default=1.0, ge=0.3, le=1, description="1 starts from pure noise; below, from the noised photo."
     )
-    sampler: Literal["ddim"] = "ddim"
+    sampler: Literal["ddim"] = Field(default="ddim", description="How noise is taken away step by step.")
     seed: int | None = Field(
         default=None, ge=0, le=MAX_SEED, description="Random when left out; echoed in X-Seed."
     )
-    mask_polarity: MaskPolarity = MaskPolarity.WHITE
-    strategy: Strategy = Strategy.AUTO
+    mask_polarity: MaskPolarity = Field(
+        default=MaskPolarity.WHITE, description="Which pixels of the mask are filled."
+    )
+    strategy: Strategy = Field(
+        default=Strategy.AUTO,
+        description="crop: crops around the hole at native resolution; resize: the whole picture at once.",
+    )
     context: int | None = Field(
         default=None, ge=0, le=4096, description="Pixels around a hole; default max(128, half its side)."
     )
@@ -100,12 +105,18 @@ class Params(BaseModel):
         default=None, ge=0, le=256, description="Pixels over which the fill blends in; default: automatic."
     )
     color_match: bool = Field(default=True, description="Match the fill's tone to the ring around the hole.")
-    output_format: OutputFormat | None = None
+    output_format: OutputFormat | None = Field(
+        default=None, description="Format of the answer; default: the input's own."
+    )
     quality: int | None = Field(
         default=None, ge=1, le=100, description="JPEG or WebP quality; default: the source's tables, or 95."
     )
-    keep_metadata: bool = True
-    priority: Priority = Priority.INTERACTIVE
+    keep_metadata: bool = Field(
+        default=True, description="Keep EXIF, ICC profile and density; without it, only the pixels are kept."
+    )
+    priority: Priority = Field(
+        default=Priority.INTERACTIVE, description="batch waits longer while others are interactive."
+    )
     timeout: FiniteFloat | None = Field(default=None, gt=0, le=86_400, description="Seconds until the job expires.")
     preview: int = Field(default=0, ge=0, le=100, description="Every k-th step an event carries a small picture.")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from fastapi import Request
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.contracts import Params
@@ -35,9 +35,31 @@ class InpaintBody:
 
 
 class _MemoryParser(MultiPartParser):
-    """Keeps files in memory: the body is bounded already, and users' photos don't belong on a disk."""
+    """Keeps files in memory: the body is bounded already, and users' photos don't belong on a disk. Refuses a
+    body that ends before its closing boundary.
+    """
 
     spool_max_size = 2**62
+
+    def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(
+            headers,
+            self._up_to_the_end(stream),
+            max_files=MAX_PARTS,
+            max_fields=MAX_PARTS,
+            max_part_size=MAX_FIELD_BYTES,
+        )
+        self.complete = False
+
+    def on_end(self) -> None:
+        """The closing boundary was seen."""
+        self.complete = True
+
+    async def _up_to_the_end(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for chunk in stream:
+            yield chunk
+        if not self.complete:
+            raise MultiPartException("It ended before its closing boundary.")
 
 
 async def read_inpaint_body(request: Request) -> InpaintBody:
@@ -59,14 +81,7 @@ async def read_inpaint_body(request: Request) -> InpaintBody:
 async def _read_multipart(request: Request) -> InpaintBody:
     try:
         async with aclosing(request.stream()) as stream:
-            parser = _MemoryParser(
-                request.headers,
-                stream,
-                max_files=MAX_PARTS,
-                max_fields=MAX_PARTS,
-                max_part_size=MAX_FIELD_BYTES,
-            )
-            form = await parser.parse()
+            form = await _MemoryParser(request.headers, stream).parse()
     except MultiPartException as error:
         raise InvalidRequest(
             f"The {MULTIPART} body could not be read: {error.message} Send image and mask as files "

@@ -59,7 +59,7 @@ async def inpaint(queue: QueueClient, settings: Settings, request: InpaintReques
 
 
 async def served_models(queue: QueueClient) -> tuple[ServedModel, ...]:
-    """Models that live workers have loaded. Raises `NotReady` if there is none."""
+    """Models that live workers have loaded, the default first. Raises `NotReady` if there is none."""
     models = await queue.models()
     if not models:
         raise NotReady(
@@ -71,23 +71,21 @@ async def served_models(queue: QueueClient) -> tuple[ServedModel, ...]:
 
 async def admit(queue: QueueClient, settings: Settings, request: InpaintRequest) -> Job:
     """Check a request before it is queued, and resolve what the client left out (model, seed, deadline)."""
-    params = _resolve(request.params, await served_models(queue), settings)
+    params = _resolve(request.params, await served_models(queue))
     await in_thread(lambda: _check_pictures(request, settings))
-    timeout = params.timeout or settings.sync_timeout
     return Job(
         id=new_job_id(),
         client=request.client,
         params=params,
         image=request.image,
         mask=request.mask,
-        deadline=time.time() + timeout,
+        deadline=await queue.now() + (params.timeout or settings.sync_timeout),
     )
 
 
-def _resolve(params: Params, served: Sequence[ServedModel], settings: Settings) -> Params:
-    names = list(dict.fromkeys(model.name for model in served))
-    default = settings.model if settings.model in names else names[0]
-    model = params.model or default
+def _resolve(params: Params, served: Sequence[ServedModel]) -> Params:
+    names = [model.name for model in served]
+    model = params.model or names[0]
     if model not in names:
         raise UnknownModel(f"model is {model!r}, which no worker serves. Served now: {', '.join(names)}.")
     last = MAX_SEED - (params.n - 1)
@@ -103,7 +101,8 @@ def _check_pictures(request: InpaintRequest, settings: Settings) -> None:
     header = inspect_picture(
         request.image, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels
     )
-    decode_mask(request.mask, header.size, request.params.mask_polarity, max_pixels=settings.max_pixels)
+    size = (header.width, header.height)
+    decode_mask(request.mask, size, request.params.mask_polarity, max_pixels=settings.max_pixels)
 
 
 async def _submit(queue: QueueClient, job: Job) -> None:

@@ -19,7 +19,7 @@ _SCHEMA = Params.model_json_schema()
 
 
 def refuse_unknown_fields(names: Iterable[str]) -> None:
-    """Raise `UnknownField` for names that the native interface does not define, with the nearest known one."""
+    """Raise `UnknownField` for names that the native interface lacks, with the nearest known one."""
     unknown = [name for name in dict.fromkeys(names) if name not in ALLOWED_FIELDS]
     if unknown:
         told = " ".join(_unknown_sentence(name) for name in unknown[:5])

@@ -20,13 +20,24 @@ from service.settings import Settings
 
 BACKLOG = 2048
 BAD_REQUEST = 400
+LINGER = 2.0  # seconds
 
 
 class EdgeProtocol(H11Protocol):
     """HTTP/1.1 whose refusal of what is no HTTP, or of an oversized header, is a problem document as well."""
 
+    refused = False
+
+    def data_received(self, data: bytes) -> None:
+        """What follows a refusal is thrown away: the connection's framing is lost."""
+        if not self.refused:
+            super().data_received(data)
+
     def send_400_response(self, msg: str) -> None:
-        """Answer and close; the connection's framing is lost."""
+        """Answer, then close once the client has, or after a moment: closing on unread bytes would reset the
+        connection, and the client would lose the answer.
+        """
+        self.refused = True
         error = InvalidRequest(f"{msg} All header fields together may have at most 64 KiB.")
         headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"connection", b"close")]
         body = problem_body(error, status=BAD_REQUEST)
@@ -36,7 +47,8 @@ class EdgeProtocol(H11Protocol):
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.close)
 
 
 class EdgeServer(uvicorn.Server):

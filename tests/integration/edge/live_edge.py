@@ -1,0 +1,117 @@
+"""Parts of the tests: an edge that serves from a thread, and a worker that fills holes with one colour."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from service.contracts import Failure, Result, ServedModel, WorkerRegistration
+from service.edge.server import bind, edge_server
+from service.errors import InpaintError
+from service.imaging import retouch
+from service.queue.consumer import Claim, QueueConsumer
+from service.settings import Settings
+
+MODEL_SIZE = 64
+SERVED = ServedModel(
+    name="moebius-nano",
+    image_size=MODEL_SIZE,
+    backend="dummy",
+    device="cpu",
+    precision="fp32",
+    sha256="0" * 64,
+)
+
+
+class FlatWorker:
+    """Answers jobs from a thread of its own with holes of one colour; `hold` keeps it from answering."""
+
+    def __init__(self, queue_url: str, settings: Settings) -> None:
+        self.settings = settings
+        self.consumer = QueueConsumer(queue_url, settings, WorkerRegistration("flat", (SERVED,), places=1))
+        self.hold = threading.Event()
+        self.claims: list[Claim] = []
+        self.dropped: set[str] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self.consumer.register()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.consumer.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            for claim in self.consumer.claim([SERVED.name], 1, 0.05):
+                self.claims.append(claim)
+                self._answer(claim)
+
+    def _answer(self, claim: Claim) -> None:
+        while self.hold.is_set() and not self._stop.is_set():
+            if self.consumer.cancelled([claim]):
+                self.dropped.add(claim.job.id)
+                return
+        try:
+            self.consumer.finish(claim, self._fill(claim))
+        except InpaintError as error:
+            self.consumer.fail(claim, Failure(error.code, error.detail))
+
+    def _fill(self, claim: Claim) -> Result:
+        params = claim.job.params
+        assert params.seed is not None
+        work = retouch.prepare(
+            claim.job.image,
+            claim.job.mask,
+            params,
+            model_size=MODEL_SIZE,
+            max_pixels=self.settings.max_pixels,
+        )
+        flat = np.zeros((len(work.boxes), 3, MODEL_SIZE, MODEL_SIZE), np.float32)
+        encoded = [retouch.finish(work, flat, params) for _ in range(params.n)]
+        return Result(
+            pictures=tuple(picture.data for picture in encoded),
+            content_type=encoded[0].content_type,
+            seeds=tuple(params.seed + index for index in range(params.n)),
+            model=SERVED.name,
+            boxes=work.boxes,
+            stages={"queue": claim.queued_seconds, "decode": 0.001, "encode": 0.002},
+            notes=encoded[0].notes,
+        )
+
+
+@contextmanager
+def running_edge(queue_url: str, settings: Settings) -> Iterator[str]:
+    """The base URL of an edge that serves from a thread, as `moebius edge` does from its main thread."""
+    listening = threading.Event()
+    urls: list[str] = []
+
+    def on_ready(url: str) -> None:
+        urls.append(url)
+        listening.set()
+
+    server = edge_server(settings, queue_url, on_ready=on_ready)
+    listener = bind(settings.host, 0)
+    thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
+    thread.start()
+    assert listening.wait(20), "the edge did not start"
+    try:
+        yield urls[0]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Poll `condition` until it holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition never held"
+        threading.Event().wait(0.01)

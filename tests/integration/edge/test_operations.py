@@ -1,0 +1,147 @@
+"""What operators and programs ask an edge: health, models, metrics, the description, and how it stops."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.contracts import Params
+from service.errors import ERROR_TABLE
+from service.queue.client import QueueClient
+from service.queue.embedded import EmbeddedServer
+from service.settings import Settings
+from tests.integration.edge.live_edge import FlatWorker, running_edge, until
+from tests.integration.edge.pictures import MASK, PHOTO
+
+ROUTE = "/v1/inpaint"
+FILES = {"image": ("photo.png", PHOTO), "mask": ("mask.png", MASK)}
+NO_MODEL = "No worker serves a model"
+
+
+def test_an_edge_with_queue_and_worker_is_alive_and_ready(client: httpx.Client) -> None:
+    assert client.get("/livez").json() == {"status": "alive"}
+    assert client.get("/readyz").json() == {"status": "ready", "models": ["moebius-nano"]}
+
+
+def test_the_models_are_those_that_workers_have_loaded(client: httpx.Client) -> None:
+    (model,) = client.get("/v1/models").json()["models"]
+    assert model["name"] == "moebius-nano"
+    assert model["image_size"] == 64
+    assert model["backend"] == "dummy"
+
+
+def test_without_a_worker_the_edge_is_alive_but_not_ready(queue_url: str) -> None:
+    with running_edge(queue_url, Settings()) as url:
+        assert httpx.get(f"{url}/livez").status_code == 200
+        for answer in (httpx.get(f"{url}/readyz"), httpx.post(f"{url}{ROUTE}", files=FILES)):
+            assert answer.status_code == 503
+            assert answer.json()["code"] == "not_ready"
+            assert NO_MODEL in answer.json()["detail"]
+            assert int(answer.headers["retry-after"]) > 0
+
+
+def test_without_a_queue_the_edge_is_alive_but_not_ready(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path) as server, running_edge(server.url, Settings()) as url:
+        server.close()
+        assert httpx.get(f"{url}/livez").status_code == 200
+        for answer in (
+            httpx.get(f"{url}/readyz", timeout=30),
+            httpx.post(f"{url}{ROUTE}", files=FILES, timeout=30),
+        ):
+            assert answer.status_code == 503
+            assert answer.json()["code"] == "queue_unavailable"
+
+
+def test_a_fault_of_ours_is_a_problem_and_not_a_stack_trace(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_: QueueClient) -> None:
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr(QueueClient, "models", broken)
+    answer = client.get("/v1/models")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "internal"
+    assert "secret" not in answer.text
+    assert "the secret of the house" in caplog.text
+    monkeypatch.undo()
+    assert client.get("/v1/models").status_code == 200
+
+
+def test_metrics_are_labelled_by_route_and_never_by_path(client: httpx.Client) -> None:
+    client.post(ROUTE, files=FILES)
+    client.get("/some/secret/path")
+    client.request("BREW", "/livez")
+    page = client.get("/metrics")
+    assert page.headers["content-type"].startswith("text/plain")
+    samples = [sample for family in text_string_to_metric_families(page.text) for sample in family.samples]
+    requests = [sample.labels for sample in samples if sample.name == "inpaint_http_requests_total"]
+    assert {"route": ROUTE, "method": "POST", "code": "200"} in requests
+    assert {"route": "unmatched", "method": "GET", "code": "404"} in requests
+    assert {"route": "/livez", "method": "other", "code": "405"} in requests
+    assert "secret" not in page.text
+    durations = {
+        sample.labels["le"]
+        for sample in samples
+        if sample.name == "inpaint_request_duration_seconds_bucket"
+        and sample.labels["transport"] == "rest"
+        and sample.labels["mode"] == "sync"
+    }
+    assert {"0.05", "0.35", "13.0", "120.0", "+Inf"} <= durations
+
+
+def test_the_description_names_every_field_with_words(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    schemas = document["components"]["schemas"]
+    bodies = document["paths"][ROUTE]["post"]["requestBody"]["content"]
+    assert set(bodies) == {"multipart/form-data", "application/json"}
+    for body in bodies.values():
+        schema = schemas[body["schema"]["$ref"].rpartition("/")[2]]
+        assert set(schema["properties"]) == {"image", "mask", *Params.model_fields}
+        assert set(schema["required"]) == {"image", "mask"}
+        assert schema["additionalProperties"] is False
+        assert all("description" in field for field in schema["properties"].values())
+
+
+def test_the_description_refers_to_nothing_that_is_not_there(client: httpx.Client) -> None:
+    text = client.get("/openapi.json").text
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    for name in re.findall(r'"#/components/schemas/([^"]+)"', text):
+        assert name in schemas
+
+
+def test_the_docs_need_no_network_and_explain_every_problem(client: httpx.Client) -> None:
+    page = client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert not re.search(r'(src|href)="(https?:)?//', page.text)
+    assert "<script" not in page.text
+    for code in ERROR_TABLE:
+        assert f'id="{code}"' in page.text
+    for name in Params.model_fields:
+        assert f"<td>{name}<" in page.text
+
+
+def test_an_edge_that_is_told_to_stop_finishes_what_it_has_begun(queue_url: str) -> None:
+    settings = Settings(drain_timeout=20)
+    worker = FlatWorker(queue_url, settings)
+    worker.start()
+    worker.hold.set()
+    answers: list[httpx.Response] = []
+    with running_edge(queue_url, settings) as url:
+        request = threading.Thread(
+            target=lambda: answers.append(httpx.post(f"{url}{ROUTE}", files=FILES, timeout=30))
+        )
+        request.start()
+        until(lambda: len(worker.claims) == 1)
+        threading.Timer(0.3, worker.hold.clear).start()
+    request.join()
+    worker.stop()
+    assert answers[0].status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/livez")
