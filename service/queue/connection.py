@@ -1,0 +1,64 @@
+"""Connections to the queue's server, and the one place where its errors become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import OutOfMemoryError, RedisError
+from redis.retry import Retry
+
+from service.errors import QueueFull, QueueUnavailable
+
+CONNECT_TIMEOUT = 2.0  # seconds; a server on the same network answers in milliseconds or not at all
+REPLY_TIMEOUT = 5.0  # seconds; longer than an fsync on a slow disk or a 30 MB payload on a slow link
+RETRIES = 3  # bridges a restart of the server; every script may be sent twice
+BACKOFF = ExponentialWithJitterBackoff(cap=0.5, base=0.05)
+
+
+def connect(url: str) -> redis.Redis:
+    """A client for workers; connects when first used. Raises QueueUnavailable for a malformed address."""
+    with _address_errors():
+        return redis.Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_timeout=REPLY_TIMEOUT,
+            retry=Retry(BACKOFF, RETRIES),
+        )
+
+
+def connect_async(url: str) -> redis.asyncio.Redis:
+    """A client for edges; connects when first used. Raises QueueUnavailable for a malformed address."""
+    with _address_errors():
+        return redis.asyncio.Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_timeout=REPLY_TIMEOUT,
+            retry=AsyncRetry(BACKOFF, RETRIES),
+        )
+
+
+@contextmanager
+def queue_errors() -> Iterator[None]:
+    """Raise QueueFull or QueueUnavailable for whatever goes wrong between us and the server."""
+    try:
+        yield
+    except OutOfMemoryError as error:
+        detail = "The queue's server has no memory left for more jobs. Try again when some have finished."
+        raise QueueFull(detail, retry_after=5) from error
+    except (RedisError, OSError) as error:
+        detail = "The queue's server does not answer as it should. Try again in a moment."
+        raise QueueUnavailable(detail, retry_after=2) from error
+
+
+@contextmanager
+def _address_errors() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        detail = f"The queue's address is not valid: {error} Set it in MOEBIUS_REDIS_URL or --redis-url."
+        raise QueueUnavailable(detail) from error

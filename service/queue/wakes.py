@@ -1,0 +1,59 @@
+"""The edge's one subscription: tells who waits for a job that it has ended. Only a hint; waiters poll too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+RECONNECT_AFTER = 0.5  # seconds
+
+
+class Wakes:
+    """Waiters by job id. The subscription starts with the first waiter, in that waiter's event loop."""
+
+    def __init__(self, connection: redis.asyncio.Redis, channel: str) -> None:
+        self._connection = connection
+        self._channel = channel
+        self._waiters: dict[str, set[asyncio.Event]] = {}
+        self._listener: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def expect(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when the job ends, if the message arrives."""
+        if self._listener is None or self._listener.done():
+            self._listener = asyncio.create_task(self._listen())
+        event = asyncio.Event()
+        self._waiters.setdefault(job_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._waiters[job_id].discard(event)
+            if not self._waiters[job_id]:
+                del self._waiters[job_id]
+
+    async def aclose(self) -> None:
+        """End the subscription."""
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+            self._listener = None
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._connection.pubsub() as subscription:
+                    await subscription.subscribe(self._channel)
+                    async for message in subscription.listen():
+                        if message["type"] == "message":
+                            self._wake(message["data"].decode())
+            except (RedisError, OSError):
+                # Waiters poll meanwhile, and tell an outage themselves.
+                await asyncio.sleep(RECONNECT_AFTER)
+
+    def _wake(self, job_id: str) -> None:
+        for event in self._waiters.get(job_id, ()):
+            event.set()

@@ -1,0 +1,52 @@
+"""How jobs, results and registrations look in Redis: JSON for what describes, raw bytes for pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from pydantic import TypeAdapter
+
+from service.contracts import Job, Params, Result, ServedModel, WorkerRegistration
+
+_RESULT = TypeAdapter(Result)
+_MODELS = TypeAdapter(tuple[ServedModel, ...])
+
+
+def decode_job(job_id: str, fields: Sequence[bytes], image: bytes, mask: bytes) -> Job:
+    """A job from its hash's client, params and deadline. Raises ValueError where another version wrote it."""
+    client, params, deadline = fields
+    return Job(
+        id=job_id,
+        client=client.decode(),
+        params=Params.model_validate_json(params),
+        image=image,
+        mask=mask,
+        deadline=int(deadline) / 1000,
+    )
+
+
+def encode_result(result: Result) -> dict[str, bytes]:
+    """Fields of the result's hash: `meta`, and `picture:I` for each candidate."""
+    meta = asdict(result)
+    pictures = meta.pop("pictures")
+    fields = {f"picture:{index}": picture for index, picture in enumerate(pictures)}
+    return {"meta": json.dumps(meta).encode(), **fields}
+
+
+def decode_result(fields: Mapping[bytes, bytes]) -> Result:
+    """Inverse of `encode_result`. Raises ValueError where another version wrote it."""
+    meta = json.loads(fields[b"meta"])
+    pictures = tuple(fields[b"picture:%d" % index] for index in range(len(fields) - 1))
+    return _RESULT.validate_python({**meta, "pictures": pictures})
+
+
+def encode_models(worker: WorkerRegistration) -> bytes:
+    """The models of a worker's registration."""
+    return _MODELS.dump_json(worker.models)
+
+
+def decode_models(data: bytes) -> tuple[ServedModel, ...]:
+    """Inverse of `encode_models`. Raises ValueError where another version wrote it."""
+    return _MODELS.validate_json(data)

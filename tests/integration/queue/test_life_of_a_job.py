@@ -1,0 +1,246 @@
+"""A job from submit to result, as the edge and the worker see it, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from service.contracts import Box, Failure, Job, Result, Status
+from service.errors import EmptyMask, JobCancelled, JobExpired, JobNotFound, NotReady, QueueLost
+from service.queue.client import QueueClient
+from service.queue.consumer import QueueConsumer
+from service.queue.keys import Shard, new_job_id
+from tests.integration.queue.conftest import ALICE, MODEL
+
+NewJob = Callable[..., Job]
+
+RESULT = Result(
+    pictures=(b"\x89PNG one", b"\x89PNG two"),
+    content_type="image/png",
+    seeds=(7, 8),
+    model=MODEL,
+    boxes=(Box(0, 8, 256, 264),),
+    stages={"queue": 0.25, "denoise": 1.5},
+    notes=("The palette became RGB.",),
+)
+
+
+async def running(consumer: QueueConsumer) -> None:
+    """Let a waiter start before the consumer acts."""
+    await asyncio.to_thread(consumer.reclaim)
+
+
+async def test_a_submitted_job_is_claimed_whole(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    assert (claim.job.id, claim.job.client, claim.job.params) == (job.id, job.client, job.params)
+    assert (claim.job.image, claim.job.mask) == (job.image, job.mask)
+    assert claim.job.deadline == pytest.approx(job.deadline, abs=0.001)
+    assert claim.attempt == 1
+    assert 0 <= claim.queued_seconds < 60
+
+
+async def test_a_waiter_gets_the_result_whole(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    waiter = asyncio.create_task(client.wait(job.id, ALICE))
+    (claim,) = await asyncio.to_thread(consumer.claim, [MODEL], 1, 5)
+    assert consumer.finish(claim, RESULT)
+    assert await waiter == RESULT
+
+
+async def test_a_blocked_worker_is_woken_by_a_submit(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    claiming = asyncio.create_task(asyncio.to_thread(consumer.claim, [MODEL], 1, 30))
+    job = new_job()
+    await client.submit(job)
+    assert [claim.job.id for claim in await claiming] == [job.id]
+
+
+async def test_an_empty_queue_gives_nothing(consumer: QueueConsumer) -> None:
+    assert consumer.claim([MODEL], 4, 0) == []
+
+
+async def test_a_worker_gets_only_its_own_models(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    await client.submit(new_job())
+    assert consumer.claim(["another"], 4, 0) == []
+    assert len(consumer.claim(["another", MODEL], 4, 0)) == 1
+
+
+async def test_a_worker_gets_no_more_than_it_asked_for(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    for _ in range(3):
+        await client.submit(new_job())
+    assert len(consumer.claim([MODEL], 2, 0)) == 2
+    assert len(consumer.claim([MODEL], 2, 0)) == 1
+
+
+async def test_the_status_follows_the_job(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    assert (await client.status(job.id, ALICE)).status is Status.QUEUED
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    seen = await client.status(job.id, ALICE)
+    assert (seen.status, seen.attempt, seen.model) == (Status.RUNNING, 1, MODEL)
+    with pytest.raises(NotReady):
+        await client.result(job.id, ALICE)
+    consumer.finish(claim, RESULT)
+    assert (await client.status(job.id, ALICE)).status is Status.SUCCEEDED
+    assert await client.result(job.id, ALICE) == RESULT
+
+
+async def test_a_failure_reaches_the_waiter_as_its_own_error(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    assert consumer.fail(claim, Failure("empty_mask", "The mask selects nothing."))
+    with pytest.raises(EmptyMask, match="selects nothing"):
+        await client.wait(job.id, ALICE)
+    assert (await client.status(job.id, ALICE)).failure == Failure("empty_mask", "The mask selects nothing.")
+
+
+@pytest.mark.parametrize("action", ["status", "result", "cancel", "wait"])
+async def test_a_job_is_unknown_to_other_clients(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, action: str
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    with pytest.raises(JobNotFound):
+        await getattr(client, action)(job.id, "mallory")
+    assert (await client.status(job.id, ALICE)).status is Status.QUEUED
+
+
+@pytest.mark.parametrize("job_id", [new_job_id(), "s0-*", "", "{s0}", "s0-" + "G" * 32])
+async def test_an_id_that_nobody_got_is_unknown(client: QueueClient, job_id: str) -> None:
+    with pytest.raises(JobNotFound):
+        await client.wait(job_id, ALICE)
+
+
+async def test_a_waiting_job_can_be_cancelled(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    waiter = asyncio.create_task(client.wait(job.id, ALICE))
+    await client.cancel(job.id, ALICE)
+    with pytest.raises(JobCancelled):
+        await waiter
+    assert consumer.claim([MODEL], 1, 0) == []
+
+
+async def test_cancelling_twice_is_harmless(client: QueueClient, new_job: NewJob) -> None:
+    job = new_job()
+    await client.submit(job)
+    await client.cancel(job.id, ALICE)
+    await client.cancel(job.id, ALICE)
+    assert (await client.status(job.id, ALICE)).status is Status.CANCELLED
+
+
+async def test_a_running_job_can_be_cancelled_and_its_worker_sees_it(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    kept, dropped = new_job(), new_job()
+    for job in (kept, dropped):
+        await client.submit(job)
+    claims = consumer.claim([MODEL], 2, 0)
+    await client.cancel(dropped.id, ALICE)
+    assert consumer.cancelled(claims) == {dropped.id}
+    assert [claim.job.id for claim in consumer.renew(claims)] == [kept.id]
+
+
+async def test_a_late_finish_does_not_overwrite_a_cancel(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    await client.cancel(job.id, ALICE)
+    assert not consumer.finish(claim, RESULT)
+    assert (await client.status(job.id, ALICE)).status is Status.CANCELLED
+
+
+async def test_a_cancel_after_the_end_changes_nothing(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    consumer.finish(claim, RESULT)
+    await client.cancel(job.id, ALICE)
+    assert await client.result(job.id, ALICE) == RESULT
+
+
+async def test_a_waiter_learns_of_the_deadline_without_any_worker(
+    client: QueueClient, new_job: NewJob
+) -> None:
+    job = new_job(timeout=0.05)
+    await client.submit(job)
+    with pytest.raises(JobExpired):
+        await client.wait(job.id, ALICE)
+
+
+async def test_a_job_past_its_deadline_is_never_claimed(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    late, timely = new_job(timeout=-1), new_job()
+    for job in (late, timely):
+        await client.submit(job)
+    assert [claim.job.id for claim in consumer.claim([MODEL], 2, 0)] == [timely.id]
+    assert (await client.status(late.id, ALICE)).status is Status.EXPIRED
+
+
+async def test_a_running_job_ends_at_its_deadline(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job(timeout=0.5)
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    with pytest.raises(JobExpired):
+        await client.wait(job.id, ALICE)
+    assert consumer.cancelled([claim]) == {job.id}
+    assert not consumer.finish(claim, RESULT)
+
+
+async def test_lost_data_are_told_to_a_waiter_and_are_unknown_later(
+    client: QueueClient, new_job: NewJob, server: redis.Redis
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    waiter = asyncio.create_task(client.wait(job.id, ALICE))
+    server.flushall()
+    with pytest.raises(QueueLost):
+        await waiter
+    with pytest.raises(JobNotFound):
+        await client.status(job.id, ALICE)
+
+
+async def test_an_ended_job_leaves_neither_input_nor_bookkeeping(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    done, failed, cancelled = new_job(), new_job(), new_job()
+    for job in (done, failed, cancelled):
+        await client.submit(job)
+    first, second, _ = consumer.claim([MODEL], 3, 0)
+    consumer.finish(first, RESULT)
+    consumer.fail(second, Failure("internal", "broken"))
+    await client.cancel(cancelled.id, ALICE)
+    left = {key.decode() for key in server.scan_iter()}
+    kinds = {key.removeprefix("moebius:{s0}:").split(":")[0] for key in left}
+    assert kinds == {"ledger", "job", "result", "flow"}
+    assert server.hget(Shard().key("ledger"), "bytes") == b"0"
