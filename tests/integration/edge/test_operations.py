@@ -1,10 +1,8 @@
-"""What operators and programs ask an edge: health, models, metrics, the description, and how it stops."""
+"""What operators and programs ask an edge: health, models, metrics and the description."""
 
 from __future__ import annotations
 
 import re
-import threading
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,14 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.contracts import Params
 from service.errors import ERROR_TABLE
 from service.queue.client import QueueClient
-from service.queue.embedded import EmbeddedServer
-from service.settings import Settings
-from tests.integration.edge.live_edge import FlatWorker, running_edge, until
 from tests.integration.edge.pictures import MASK, PHOTO
 
 ROUTE = "/v1/inpaint"
 FILES = {"image": ("photo.png", PHOTO), "mask": ("mask.png", MASK)}
-NO_MODEL = "No worker serves a model"
 
 
 def test_an_edge_with_queue_and_worker_is_alive_and_ready(client: httpx.Client) -> None:
@@ -33,28 +27,6 @@ def test_the_models_are_those_that_workers_have_loaded(client: httpx.Client) -> 
     assert model["name"] == "moebius-nano"
     assert model["image_size"] == 64
     assert model["backend"] == "dummy"
-
-
-def test_without_a_worker_the_edge_is_alive_but_not_ready(queue_url: str) -> None:
-    with running_edge(queue_url, Settings()) as url:
-        assert httpx.get(f"{url}/livez").status_code == 200
-        for answer in (httpx.get(f"{url}/readyz"), httpx.post(f"{url}{ROUTE}", files=FILES)):
-            assert answer.status_code == 503
-            assert answer.json()["code"] == "not_ready"
-            assert NO_MODEL in answer.json()["detail"]
-            assert int(answer.headers["retry-after"]) > 0
-
-
-def test_without_a_queue_the_edge_is_alive_but_not_ready(tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path) as server, running_edge(server.url, Settings()) as url:
-        server.close()
-        assert httpx.get(f"{url}/livez").status_code == 200
-        for answer in (
-            httpx.get(f"{url}/readyz", timeout=30),
-            httpx.post(f"{url}{ROUTE}", files=FILES, timeout=30),
-        ):
-            assert answer.status_code == 503
-            assert answer.json()["code"] == "queue_unavailable"
 
 
 def test_a_fault_of_ours_is_a_problem_and_not_a_stack_trace(
@@ -125,23 +97,3 @@ def test_the_docs_need_no_network_and_explain_every_problem(client: httpx.Client
         assert f'id="{code}"' in page.text
     for name in Params.model_fields:
         assert f"<td>{name}<" in page.text
-
-
-def test_an_edge_that_is_told_to_stop_finishes_what_it_has_begun(queue_url: str) -> None:
-    settings = Settings(drain_timeout=20)
-    worker = FlatWorker(queue_url, settings)
-    worker.start()
-    worker.hold.set()
-    answers: list[httpx.Response] = []
-    with running_edge(queue_url, settings) as url:
-        request = threading.Thread(
-            target=lambda: answers.append(httpx.post(f"{url}{ROUTE}", files=FILES, timeout=30))
-        )
-        request.start()
-        until(lambda: len(worker.claims) == 1)
-        threading.Timer(0.3, worker.hold.clear).start()
-    request.join()
-    worker.stop()
-    assert answers[0].status_code == 200
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/livez")
