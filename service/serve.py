@@ -31,8 +31,8 @@ READY_POLL = 0.1
 def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> signal.Signals | None:
     """Run everything until a signal comes, which is returned; `on_ready` gets the URL once it can work.
 
-    Raises `NotReady` if the worker can't run, `QueueUnavailable` if the embedded server can't, and OSError for a
-    taken port.
+    Raises `NotReady` if the worker can't run, `QueueUnavailable` if the embedded server can't, and OSError
+    for a taken port.
     """
     with StopSignals() as signals:
         try:

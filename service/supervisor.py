@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -21,6 +21,7 @@ from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+WORKER = (sys.executable, "-m", "service.cli", "worker")
 FIRST_BACKOFF = 0.5  # seconds; doubled at each death
 LONGEST_BACKOFF = 30.0
 HEALTHY_AFTER = 60.0  # seconds of life after which a death is a new trouble, not the same one
@@ -31,8 +32,11 @@ STOP_MARGIN = 10.0  # seconds beyond the drain time, for a step that can't be in
 class WorkerSupervisor:
     """One worker process and the thread that watches it. `on_given_up` is called if it can never run."""
 
-    def __init__(self, settings: Settings, on_given_up: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, on_given_up: Callable[[], None], command: Sequence[str] = WORKER
+    ) -> None:
         self._settings = settings
+        self._command = command
         self._on_given_up = on_given_up
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,9 +89,8 @@ class WorkerSupervisor:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         own = str(os.getpid())
-        worker = [sys.executable, "-m", "service.cli", "worker", "--supervisor", own]
         return subprocess.Popen(
-            [sys.executable, "-I", str(Path(launch.__file__)), own, *worker],
+            [sys.executable, "-I", str(Path(launch.__file__)), own, *self._command, "--supervisor", own],
             stdin=subprocess.DEVNULL,
             env=os.environ | settings_environment(self._settings),
             start_new_session=True,

@@ -69,6 +69,11 @@ class LeaseKeeper:
             with self._lock:
                 del self._holds[claim.job.id]
 
+    def running(self) -> list[Hold]:
+        """What is held now and still ours."""
+        with self._lock:
+            return [hold for hold in self._holds.values() if not hold.broken]
+
     def _keep(self) -> None:
         renew_at = 0.0
         while not self._stopped.wait(CANCEL_POLL):
@@ -80,21 +85,19 @@ class LeaseKeeper:
                     self._watch_cancels()
             except InpaintError as error:
                 logger.warning("the queue did not answer the lease thread", extra={"error": error.detail})
+            except Exception:
+                logger.exception("the lease thread met a fault of ours and goes on")
 
     def _renew(self) -> None:
         """Also while nothing runs: the queue's upkeep and our registration come with it."""
-        holds = self._running()
+        holds = self.running()
         owned = {claim.job.id for claim in self._consumer.renew([hold.claim for hold in holds])}
         self._break(holds, {hold.claim.job.id for hold in holds} - owned)
 
     def _watch_cancels(self) -> None:
-        holds = self._running()
+        holds = self.running()
         if holds:
             self._break(holds, self._consumer.cancelled([hold.claim for hold in holds]))
-
-    def _running(self) -> list[Hold]:
-        with self._lock:
-            return [hold for hold in self._holds.values() if not hold.broken]
 
     def _break(self, holds: list[Hold], lost: set[str]) -> None:
         for hold in holds:

@@ -35,7 +35,7 @@ class Worker:
         self._settings = settings
         self._consumer = consumer
         self._engine = engine
-        self._keeper = LeaseKeeper(consumer, settings)
+        self.keeper = LeaseKeeper(consumer, settings)
         self._stopping = threading.Event()
         self._drained_by = float("inf")
         self._ready = False
@@ -50,7 +50,7 @@ class Worker:
     def run(self) -> None:
         """Take jobs until `stop`. Raises `QueueUnavailable` if the queue is not there at the start."""
         self._consumer.register()
-        self._keeper.start()
+        self.keeper.start()
         self._tell_ready(True)
         try:
             while not self._stopping.is_set():
@@ -59,7 +59,7 @@ class Worker:
                     self._work(claim)
         finally:
             self._tell_ready(False)
-            self._keeper.stop()
+            self.keeper.stop()
             self._leave()
 
     def stop(self, *, drain: bool = True) -> None:
@@ -91,7 +91,7 @@ class Worker:
 
     def _work(self, claim: Claim) -> None:
         logger.info("job started", extra={"job": claim.job.id, "attempt": claim.attempt})
-        with self._keeper.hold(claim) as hold:
+        with self.keeper.hold(claim) as hold:
             try:
                 result = self._fill(hold)
             except JobCancelled:

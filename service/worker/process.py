@@ -33,7 +33,7 @@ def run_worker(settings: Settings, queue_url: str, *, supervisor: int | None = N
     engine = open_engine(settings)
     try:
         engine.warmup()
-        registration = register_as(settings, engine)
+        registration = registration_of(settings, engine)
         worker = Worker(settings, QueueConsumer(queue_url, settings, registration), engine)
         _obey_signals(worker, supervisor)
         with ExitStack() as stack:
@@ -47,7 +47,7 @@ def run_worker(settings: Settings, queue_url: str, *, supervisor: int | None = N
             _remove_metrics_folder()
 
 
-def register_as(settings: Settings, engine: Engine) -> WorkerRegistration:
+def registration_of(settings: Settings, engine: Engine) -> WorkerRegistration:
     """What this process says of itself; the id is unique a process start."""
     info = engine.info
     model = ServedModel(
