@@ -10,6 +10,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 RECONNECT_AFTER = 0.5  # seconds
+CANCEL_AGAIN_AFTER = 0.05  # seconds
 
 
 class Wakes:
@@ -37,10 +38,12 @@ class Wakes:
 
     async def aclose(self) -> None:
         """End the subscription."""
-        if self._listener is not None:
-            self._listener.cancel()
-            await asyncio.gather(self._listener, return_exceptions=True)
-            self._listener = None
+        listener, self._listener = self._listener, None
+        while listener is not None and not listener.done():
+            # More than once: redis-py sends inside asyncio.wait_for, which loses some cancels before
+            # Python 3.12.
+            listener.cancel()
+            await asyncio.wait({listener}, timeout=CANCEL_AGAIN_AFTER)
 
     async def _listen(self) -> None:
         while True:
