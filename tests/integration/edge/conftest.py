@@ -27,10 +27,8 @@ def empty_queue_url(queue_server: EmbeddedServer) -> str:
 
 @pytest.fixture(scope="module")
 def worker(empty_queue_url: str, settings: Settings) -> Iterator[FlatWorker]:
-    flat = FlatWorker(empty_queue_url, settings)
-    flat.start()
-    yield flat
-    flat.stop()
+    with FlatWorker(empty_queue_url, settings) as flat:
+        yield flat
 
 
 @pytest.fixture(scope="module")

@@ -39,11 +39,12 @@ class FlatWorker:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def start(self) -> None:
+    def __enter__(self) -> FlatWorker:
         self.consumer.register()
         self._thread.start()
+        return self
 
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
         self.consumer.close()
@@ -55,7 +56,7 @@ class FlatWorker:
                 self._answer(claim)
 
     def _answer(self, claim: Claim) -> None:
-        while self.hold.is_set() and not self._stop.is_set():
+        while self.hold.is_set() and not self._stop.wait(0.01):
             if self.consumer.cancelled([claim]):
                 self.dropped.add(claim.job.id)
                 return

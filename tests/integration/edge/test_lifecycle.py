@@ -42,19 +42,17 @@ def test_without_a_queue_the_edge_is_alive_but_not_ready(tmp_path: Path) -> None
 
 def test_an_edge_that_is_told_to_stop_finishes_what_it_has_begun(queue_url: str) -> None:
     settings = Settings(drain_timeout=20)
-    worker = FlatWorker(queue_url, settings)
-    worker.start()
-    worker.hold.set()
     answers: list[httpx.Response] = []
-    with running_edge(queue_url, settings) as url:
-        request = threading.Thread(
-            target=lambda: answers.append(httpx.post(f"{url}{ROUTE}", files=FILES, timeout=30))
-        )
-        request.start()
-        until(lambda: len(worker.claims) == 1)
-        threading.Timer(0.3, worker.hold.clear).start()
-    request.join()
-    worker.stop()
+    with FlatWorker(queue_url, settings) as worker:
+        worker.hold.set()
+        with running_edge(queue_url, settings) as url:
+            request = threading.Thread(
+                target=lambda: answers.append(httpx.post(f"{url}{ROUTE}", files=FILES, timeout=30))
+            )
+            request.start()
+            until(lambda: len(worker.claims) == 1)
+            threading.Timer(0.3, worker.hold.clear).start()
+        request.join()
     assert answers[0].status_code == 200
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/livez")
