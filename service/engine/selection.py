@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.engine.base import Engine
@@ -22,10 +23,10 @@ def open_engine(settings: Settings) -> Engine:
 
         return DummyEngine(settings)
     backend = installed_backend(settings.backend)
-    from service.artifacts import load_manifest
+    from service.artifacts import model_folder, verify
 
-    folder = settings.model_store / settings.model
-    return _open(backend, settings, load_manifest(folder))
+    folder = model_folder(settings.model_store, settings.model)
+    return _open(backend, folder, settings, verify(folder))
 
 
 def installed_backend(wanted: str) -> str:
@@ -40,8 +41,7 @@ def installed_backend(wanted: str) -> str:
     )
 
 
-def _open(backend: str, settings: Settings, manifest: Manifest) -> Engine:
-    folder = settings.model_store / settings.model
+def _open(backend: str, folder: Path, settings: Settings, manifest: Manifest) -> Engine:
     if backend == "torch":
         from service.engine.torch import TorchEngine
 

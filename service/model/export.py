@@ -39,6 +39,7 @@ from service.probe import ModelShape
 Precision = Literal["fp16", "fp32"]
 PredictionType = Literal["epsilon", "v_prediction"]
 ARCHITECTURE = "moebius"
+READABLE = 0o644
 SIDE_TO_MEASURE = 64  # pixels: any multiple of the downscale does
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -126,6 +127,7 @@ def _store(network: Network, path: Path, precision: Precision) -> Network:
         name: _stored(name, tensor.detach().cpu(), precision) for name, tensor in network.state_dict().items()
     }
     save_file(state, path)
+    path.chmod(READABLE)  # safetensors makes it readable for the owner alone
     stored = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     stored.load_state_dict(load_file(path))
     return stored

@@ -1,0 +1,187 @@
+"""Reads and checks the model store: one folder a model, its manifest, and the sha256 of every file.
+
+Owns the manifest's form. Does not make models (model/export.py) and loads no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from service.errors import ArtifactError
+from service.probe import ModelShape, Probe
+
+MANIFEST = "manifest.json"
+MODEL_CARD = "MODEL_CARD.md"
+UNET_WEIGHTS = "unet.safetensors"
+VAE_WEIGHTS = "vae.safetensors"
+UNET_GRAPH = "unet.onnx"
+VAE_ENCODER_GRAPH = "vae_encoder.onnx"
+VAE_DECODER_GRAPH = "vae_decoder.onnx"
+WEIGHT_SUFFIXES = frozenset({".bin", ".ckpt", ".data", ".onnx", ".pt", ".pth", ".safetensors"})
+
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+
+
+class FileRecord(BaseModel):
+    """What a file must be, byte for byte."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Parity(BaseModel):
+    """How far ONNX Runtime was from PyTorch at export: norm of the difference / norm, the worst of `batches`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    noise: float
+    latents: float
+    picture: float
+    batches: tuple[int, ...]
+    torch: str
+    onnxruntime: str
+
+
+class Manifest(BaseModel):
+    """All that is known of a model. `config` holds what the networks are built from; `precision` is that of the
+    stored weights; `image_size` is in pixels.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ModelName
+    version: str
+    architecture: str
+    config: dict[Literal["unet", "autoencoder"], dict[str, Any]]
+    image_size: int = Field(gt=0)
+    latent_downscale: int = Field(gt=0)
+    prediction_type: Literal["epsilon", "v_prediction"]
+    precision: Literal["fp16", "fp32"]
+    files: dict[str, FileRecord]
+    parity: Parity
+    probe: Probe
+    source: str
+    licence: str
+    created: datetime
+
+    @field_validator("files")
+    @classmethod
+    def _stay_in_the_folder(cls, files: dict[str, FileRecord]) -> dict[str, FileRecord]:
+        for name in files:
+            if name in {"", ".", ".."} or "/" in name or "\\" in name or "\0" in name:
+                raise ValueError(f"{name!r} is not a plain file name: a model's files lie in its own folder")
+        return files
+
+    @property
+    def shape(self) -> ModelShape:
+        """The shapes that a backend needs before it has loaded anything."""
+        unet = self.config["unet"]
+        return ModelShape(
+            image_size=self.image_size,
+            latent_downscale=self.latent_downscale,
+            in_channels=unet["in_channels"],
+            latent_channels=unet["out_channels"],
+            tokens_per_prompt=unet["tokens_per_prompt"],
+        )
+
+    @property
+    def digest(self) -> str:
+        """One sha256 for the whole model: that of its files' names and digests."""
+        lines = [f"{record.sha256}  {name}\n" for name, record in sorted(self.files.items())]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def save_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write the manifest into its folder."""
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read a model's manifest; its files are not looked at. `ArtifactError` if there is none or it is not valid."""
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"There is no model in {folder}: {MANIFEST} is missing. See what is there with `moebius models list`, "
+            "fetch one with `moebius models pull` or `moebius models import`."
+        ) from None
+    except OSError as error:
+        raise ArtifactError(f"{path} can't be read: {error.strerror}. Check the folder's permissions.") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ArtifactError(f"{path} is not a valid manifest: {faults}. Export or import the model again.") from error
+
+
+def verify(folder: Path) -> Manifest:
+    """Read a model's manifest and every byte of its files.
+
+    `ArtifactError` names the first file that is missing, changed, outside the folder, or weights that no one listed,
+    and what to do about it.
+    """
+    manifest = load_manifest(folder)
+    for name, record in manifest.files.items():
+        _verify_file(folder, name, record)
+    unlisted = sorted(
+        path.name for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES and path.name not in manifest.files
+    )
+    if unlisted:
+        raise ArtifactError(
+            f"{folder} holds {', '.join(unlisted)}, which {MANIFEST} does not list. Remove what does not belong to "
+            "the model, or export it again."
+        )
+    return manifest
+
+
+def record_file(path: Path) -> FileRecord:
+    """The size and sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileRecord(sha256=digest, bytes=path.stat().st_size)
+
+
+def model_folder(store: Path, name: str) -> Path:
+    """The folder of a model in the store. `ArtifactError` if the store has none of that name."""
+    folders = {folder.name: folder for folder in model_folders(store)}
+    if name not in folders:
+        raise ArtifactError(f"No model {name!r} in {store}; there are: {_listed(folders)}. See `moebius models --help`.")
+    return folders[name]
+
+
+def model_folders(store: Path) -> list[Path]:
+    """The folders of a store that hold a manifest, valid or not, by name."""
+    return sorted(path.parent for path in store.glob(f"*/{MANIFEST}"))
+
+
+def list_models(store: Path) -> list[Manifest]:
+    """Every model of a store, by name. `ArtifactError` if a manifest is not valid."""
+    return [load_manifest(folder) for folder in model_folders(store)]
+
+
+def _verify_file(folder: Path, name: str, record: FileRecord) -> None:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ArtifactError(f"{path} leads out of the model's folder, to {path.resolve()}. Put the file itself there.")
+    try:
+        found = record_file(path)
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} can't be read: {error.strerror}. The manifest lists it: fetch or export the model again."
+        ) from error
+    if found != record:
+        raise ArtifactError(
+            f"{path} has changed: expected sha256 {record.sha256} ({record.bytes} bytes), found {found.sha256} "
+            f"({found.bytes} bytes). It is not used: fetch or export the model again."
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"

@@ -1,0 +1,84 @@
+"""The PyTorch backend: the networks as they are, from safetensors; nothing is unpickled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from service.artifacts import UNET_WEIGHTS, VAE_WEIGHTS, Manifest
+from service.engine.base import Array, EngineInfo, EngineLimits
+from service.engine.latent_engine import Integers, LatentEngine
+from service.errors import ArtifactError
+from service.model.primitives import TorchPrimitives
+from service.model.registry import build_autoencoder, build_unet
+from service.probe import check_probe
+from service.settings import Settings
+
+
+class TorchEngine(LatentEngine):
+    """A model of the store on PyTorch. The files must have been verified (artifacts.verify).
+
+    `ArtifactError` if the weights don't fit the networks or the device answers wrong numbers.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, settings: Settings) -> None:
+        device = _choose_device(settings.device)
+        precision = _choose_precision(settings.precision, device)
+        if settings.threads and device == "cpu":
+            torch.set_num_threads(settings.threads)
+        super().__init__(
+            EngineInfo(
+                model=manifest.name,
+                backend="torch",
+                device=device,
+                precision=precision,
+                image_size=manifest.image_size,
+                prediction_type=manifest.prediction_type,
+            ),
+            EngineLimits(tuple(range(1, settings.max_batch + 1))),
+            manifest.latent_downscale,
+        )
+        self._networks = _load(folder, manifest, device, precision)
+        check_probe(manifest.probe, self, manifest.shape, precision=precision)
+
+    def vae_encode(self, images: Array) -> Array:
+        """Latents [N, 4, h, w] of images [N, 3, s, s] in [-1, 1]."""
+        return self._networks.vae_encode(images)
+
+    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
+        """The network's output [N, 4, h, w]."""
+        return self._networks.predict(sample, timesteps, token_ids)
+
+    def vae_decode(self, latents: Array) -> Array:
+        """Images [N, 3, s, s] of latents [N, 4, h, w]."""
+        return self._networks.vae_decode(latents)
+
+
+def _load(folder: Path, manifest: Manifest, device: str, precision: str) -> TorchPrimitives:
+    try:
+        unet = build_unet(manifest.config["unet"])
+        autoencoder = build_autoencoder(manifest.config["autoencoder"])
+        unet.load_state_dict(load_file(folder / UNET_WEIGHTS))
+        autoencoder.load_state_dict(load_file(folder / VAE_WEIGHTS))
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise ArtifactError(
+            f"The weights in {folder} do not fit the networks that its manifest describes: {error}. "
+            "Fetch or export the model again."
+        ) from error
+    return TorchPrimitives(unet, autoencoder, device=device, precision=precision)
+
+
+def _choose_device(wanted: str) -> str:
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ArtifactError(f"Device {wanted} was asked for, but PyTorch sees no GPU. Use --device cpu or auto.")
+    return wanted
+
+
+def _choose_precision(wanted: str, device: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "fp32" if device == "cpu" else "fp16"
