@@ -8,7 +8,8 @@ from contextlib import suppress
 from math import ceil
 from typing import Any, cast
 
-from service.contracts import Job, JobStatus, Result, ServedModel
+from service import telemetry
+from service.contracts import Job, JobStatus, Result, ServedModel, Status
 from service.errors import JobNotFound, NotReady, QueueFull, QueueLost, QueueUnavailable
 from service.queue.connection import connect_async, queue_errors
 from service.queue.fairness import WEIGHTS, cost_of
@@ -23,6 +24,7 @@ POLL = 1.0  # seconds; what a lost wake message costs at most
 OUTAGE = 5.0  # seconds that a waiter bears a silent server: a restart takes less
 PING_TIMEOUT = 2.0
 MOST_RETRY_AFTER = 60
+NOT_FOUND, CANCELLED_NOW = 0, 2  # answers of lua/cancel.lua
 
 
 class QueueClient:
@@ -45,7 +47,7 @@ class QueueClient:
         """
         shard = Shard.of(job.id)
         image, mask = shard.key("image", job.id), shard.key("mask", job.id)
-        with queue_errors():
+        with queue_errors("submit"):
             async with self._redis.pipeline(transaction=False) as pipeline:
                 pipeline.set(image, job.image, ex=UPLOAD_LIFETIME)
                 pipeline.set(mask, job.mask, ex=UPLOAD_LIFETIME)
@@ -54,7 +56,7 @@ class QueueClient:
         if answer[0] == b"queued":
             self._epoch = answer[1]
             return
-        with queue_errors():
+        with queue_errors("submit"):
             await self._redis.delete(image, mask)
         if answer[0] == b"full":
             raise self._full(jobs=answer[1], running=answer[2], pace=float(answer[3]) / 1000)
@@ -104,12 +106,14 @@ class QueueClient:
 
     async def cancel(self, job_id: str, client: str) -> None:
         """Cancel a job, waiting or running; one that has ended stays as it is. Raises JobNotFound."""
-        if not await self._run("cancel", Shard.of(job_id), (job_id, client)):
+        found = await self._run("cancel", Shard.of(job_id), (job_id, client))
+        if found == NOT_FOUND:
             raise _not_found(job_id)
+        telemetry.count_job(Status.CANCELLED, int(found == CANCELLED_NOW))
 
     async def models(self) -> tuple[ServedModel, ...]:
         """What live workers serve, the default model first, each name once."""
-        with queue_errors():
+        with queue_errors("models"):
             workers = cast(list[bytes], await self._redis.zrange(self._shard.key("workers"), 0, -1))
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for worker in workers:
@@ -123,13 +127,13 @@ class QueueClient:
 
     async def now(self) -> float:
         """Unix seconds of the queue's clock, which deadlines are told in."""
-        with queue_errors():
+        with queue_errors("now"):
             seconds, microseconds = await self._redis.time()
         return seconds + microseconds / 1e6
 
     async def ping(self) -> None:
         """Return if the server answers promptly."""
-        with queue_errors():
+        with queue_errors("ping"):
             async with asyncio.timeout(PING_TIMEOUT):
                 await self._redis.ping()
 
@@ -139,7 +143,7 @@ class QueueClient:
         await self._redis.aclose()
 
     async def _run(self, script: str, shard: Shard, arguments: tuple[str | int | float, ...]) -> Any:
-        with queue_errors():
+        with queue_errors(script):
             return await self._scripts[script](keys=shard.script_keys, args=arguments)
 
     def _submission(self, job: Job) -> tuple[str | int | float, ...]:
@@ -175,7 +179,7 @@ class QueueClient:
     async def _outcome(self, seen: Observation) -> Result:
         if seen.status.failure is not None:
             raise seen.error()
-        with queue_errors():
+        with queue_errors("result"):
             fields = await self._redis.hgetall(Shard.of(seen.status.id).key("result", seen.status.id))
         if not fields:
             raise _not_found(seen.status.id)
@@ -183,7 +187,7 @@ class QueueClient:
 
 
 def _heed_cancel() -> None:
-    """Cancel now what redis-py did not: it sends inside asyncio.wait_for, which loses some before Python 3.12."""
+    """Cancel now what redis-py did not: its asyncio.wait_for loses some cancels before Python 3.12."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -12,6 +12,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 from redis.retry import Retry
 
+from service import telemetry
 from service.errors import QueueFull, QueueUnavailable
 
 CONNECT_TIMEOUT = 2.0  # seconds; a server on the same network answers in milliseconds or not at all
@@ -43,14 +44,16 @@ def connect_async(url: str) -> redis.asyncio.Redis:
 
 
 @contextmanager
-def queue_errors() -> Iterator[None]:
-    """Raise QueueFull or QueueUnavailable for whatever goes wrong between us and the server."""
+def queue_errors(op: str) -> Iterator[None]:
+    """Raise QueueFull or QueueUnavailable for whatever goes wrong between us and the server during `op`."""
     try:
         yield
     except OutOfMemoryError as error:
+        telemetry.count_redis_error(op)
         detail = "The queue's server has no memory left for more jobs. Try again when some have finished."
         raise QueueFull(detail, retry_after=5) from error
     except (RedisError, OSError) as error:
+        telemetry.count_redis_error(op)
         detail = "The queue's server does not answer as it should. Try again in a moment."
         raise QueueUnavailable(detail, retry_after=2) from error
 

@@ -12,6 +12,7 @@ from typing import Any
 import redis
 import redis.client
 
+from service import telemetry
 from service.contracts import Failure, Job, Result, Status, WorkerRegistration
 from service.queue.connection import connect, queue_errors
 from service.queue.keys import Shard
@@ -82,7 +83,7 @@ class QueueConsumer:
 
     def cancelled(self, claims: Sequence[Claim]) -> set[str]:
         """Ids of the jobs to drop at once: cancelled, expired, or another worker's by now. One round trip."""
-        with queue_errors(), self._redis.pipeline(transaction=False) as pipeline:
+        with queue_errors("cancelled"), self._redis.pipeline(transaction=False) as pipeline:
             for claim in claims:
                 pipeline.hmget(self._shard.key("job", claim.job.id), "status", "token")
             states = pipeline.execute()
@@ -115,8 +116,11 @@ class QueueConsumer:
         Answers how many jobs were moved. `claim` and `renew` do this by themselves, now and then.
         """
         moved = 0
-        while batch := sum(self._run("reclaim", MOST_ATTEMPTS, UPKEEP_BATCH)):
-            moved += batch
+        while any(batch := self._run("reclaim", MOST_ATTEMPTS, UPKEEP_BATCH)):
+            _, dead_lettered, expired = batch
+            telemetry.count_job(Status.DEAD_LETTERED, dead_lettered)
+            telemetry.count_job(Status.EXPIRED, expired)
+            moved += sum(batch)
         return moved
 
     def close(self) -> None:
@@ -134,7 +138,7 @@ class QueueConsumer:
         return int(self._settings.lease * 1000)
 
     def _run(self, script: str, *arguments: str | bytes | int) -> Any:
-        with queue_errors():
+        with queue_errors(script):
             return self._scripts[script](keys=self._shard.script_keys, args=arguments)
 
     def _keep_up(self) -> None:
@@ -146,10 +150,12 @@ class QueueConsumer:
             self.reclaim()
 
     def _claim_ready(self, models: Sequence[str], limit: int) -> list[Claim]:
-        leased = self._run("claim", self._worker.worker_id, limit, self._lease_ms, UPKEEP_BATCH, *models)
+        arguments = (self._worker.worker_id, limit, self._lease_ms, UPKEEP_BATCH, *models)
+        expired, leased = self._run("claim", *arguments)
+        telemetry.count_job(Status.EXPIRED, expired)
         if not leased:
             return []
-        with queue_errors(), self._redis.pipeline(transaction=False) as pipeline:
+        with queue_errors("claim"), self._redis.pipeline(transaction=False) as pipeline:
             for job_id, *_ in leased:
                 name = job_id.decode()
                 pipeline.hmget(self._shard.key("job", name), "client", "params", "deadline")
@@ -175,7 +181,7 @@ class QueueConsumer:
 
     def _await_wake(self, models: Sequence[str], timeout: float) -> None:
         channels = frozenset(self._shard.wake(model) for model in models)
-        with queue_errors():
+        with queue_errors("wake"):
             if self._subscription is None or channels != self._channels:
                 # The confirmation ends the wait below, and the caller looks again: nothing falls in between.
                 self._subscription = self._subscribe(channels)

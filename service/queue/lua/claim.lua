@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Lease to a worker the jobs with the lowest start tags. Jobs past their deadline end here, at no cost.
 -- ARGV: worker, most jobs, lease, most expiries, models...
--- Answers {id, token, attempt, ms waited} for each job.
+-- Answers {expired, {{id, token, attempt, ms waited} for each job}}.
 local worker, most, lease, most_expiries = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local now = now_ms()
 
@@ -40,4 +40,4 @@ while #taken < most and expired < most_expiries do
     taken[#taken + 1] = take(id, tag, model, now - job[2])
   end
 end
-return taken
+return {expired, taken}

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import pytest
 import redis
 
-from service.contracts import Job, Params, Priority, ServedModel, WorkerRegistration
+from service.contracts import Box, Job, Params, Priority, Result, ServedModel, WorkerRegistration
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.keys import STRUCTURAL, Shard, new_job_id
@@ -16,6 +16,15 @@ from service.settings import Settings
 
 MODEL = "moebius-nano"
 ALICE = "alice"
+RESULT = Result(
+    pictures=(b"\x89PNG one", b"\x89PNG two"),
+    content_type="image/png",
+    seeds=(7, 8),
+    model=MODEL,
+    boxes=(Box(0, 8, 256, 264),),
+    stages={"queue": 0.25, "denoise": 1.5},
+    notes=("The palette became RGB.",),
+)
 
 
 @pytest.fixture

@@ -8,29 +8,14 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from service.contracts import Box, Failure, Job, Result, Status
+from service.contracts import Failure, Job, Status
 from service.errors import EmptyMask, JobCancelled, JobExpired, JobNotFound, NotReady, QueueLost
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.keys import Shard, new_job_id
-from tests.integration.queue.conftest import ALICE, MODEL
+from tests.integration.queue.conftest import ALICE, MODEL, RESULT
 
 NewJob = Callable[..., Job]
-
-RESULT = Result(
-    pictures=(b"\x89PNG one", b"\x89PNG two"),
-    content_type="image/png",
-    seeds=(7, 8),
-    model=MODEL,
-    boxes=(Box(0, 8, 256, 264),),
-    stages={"queue": 0.25, "denoise": 1.5},
-    notes=("The palette became RGB.",),
-)
-
-
-async def running(consumer: QueueConsumer) -> None:
-    """Let a waiter start before the consumer acts."""
-    await asyncio.to_thread(consumer.reclaim)
 
 
 async def test_a_submitted_job_is_claimed_whole(
@@ -206,15 +191,28 @@ async def test_a_job_past_its_deadline_is_never_claimed(
 
 
 async def test_a_running_job_ends_at_its_deadline(
-    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
 ) -> None:
-    job = new_job(timeout=0.5)
+    job = new_job()
     await client.submit(job)
     (claim,) = consumer.claim([MODEL], 1, 0)
+    server.hset(Shard().key("job", job.id), "deadline", 1)
     with pytest.raises(JobExpired):
         await client.wait(job.id, ALICE)
     assert consumer.cancelled([claim]) == {job.id}
     assert not consumer.finish(claim, RESULT)
+
+
+async def test_upkeep_ends_running_jobs_at_their_deadline(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    server.zadd(Shard().key("deadlines"), {job.id: 1})
+    assert consumer.reclaim() == 1
+    assert consumer.renew([claim]) == []
+    assert (await client.status(job.id, ALICE)).status is Status.EXPIRED
 
 
 async def test_lost_data_are_told_to_a_waiter_and_are_unknown_later(

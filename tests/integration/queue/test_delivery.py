@@ -1,0 +1,195 @@
+"""At least once, visible once: leases, attempts, fencing and repeated transitions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import redis
+
+from service.contracts import Failure, Job, Status
+from service.errors import JobDeadLettered
+from service.queue.client import QueueClient
+from service.queue.consumer import MOST_ATTEMPTS, Claim, QueueConsumer
+from service.queue.keys import Shard
+from tests.integration.queue.conftest import ALICE, MODEL, RESULT
+
+NewJob = Callable[..., Job]
+NewConsumer = Callable[..., QueueConsumer]
+
+
+def lose_lease(server: redis.Redis, claim: Claim) -> None:
+    """As if the worker had been silent for longer than its lease."""
+    server.zadd(Shard().key("leases"), {claim.job.id: 1})
+
+
+async def test_a_silent_workers_job_goes_to_another(
+    client: QueueClient, new_consumer: NewConsumer, new_job: NewJob
+) -> None:
+    silent, other = new_consumer("silent", lease=0.05), new_consumer("other")
+    job = new_job()
+    await client.submit(job)
+    (first,) = silent.claim([MODEL], 1, 0)
+    (second,) = reclaimed_and_claimed(other)
+    assert (second.job.id, second.attempt) == (job.id, 2)
+    assert second.token > first.token
+    assert silent.renew([first]) == []
+
+
+def reclaimed_and_claimed(consumer: QueueConsumer) -> list[Claim]:
+    """Poll until an expired lease comes back."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        consumer.reclaim()
+        if claims := consumer.claim([MODEL], 1, 0):
+            return claims
+    raise AssertionError("the lease never ended")
+
+
+async def test_a_renewed_lease_is_kept(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    await client.submit(new_job())
+    claims = consumer.claim([MODEL], 1, 0)
+    lose_lease(server, claims[0])
+    assert consumer.renew(claims) == claims
+    assert consumer.reclaim() == 0
+
+
+async def test_only_the_current_worker_may_finish(
+    client: QueueClient, new_consumer: NewConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    silent, other = new_consumer("silent"), new_consumer("other")
+    job = new_job()
+    await client.submit(job)
+    (stale,) = silent.claim([MODEL], 1, 0)
+    lose_lease(server, stale)
+    (current,) = reclaimed_and_claimed(other)
+    assert not silent.finish(stale, replace(RESULT, pictures=(b"stale",)))
+    assert not silent.fail(stale, Failure("internal", "stale"))
+    assert not silent.release(stale)
+    assert other.finish(current, RESULT)
+    assert await client.result(job.id, ALICE) == RESULT
+
+
+async def test_a_result_is_written_once(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    assert consumer.finish(claim, RESULT)
+    assert consumer.finish(claim, replace(RESULT, pictures=(b"another",))), "a repeated finish is harmless"
+    assert not consumer.fail(claim, Failure("internal", "too late"))
+    assert await client.result(job.id, ALICE) == RESULT
+
+
+async def test_a_repeated_failure_is_harmless(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    assert consumer.fail(claim, Failure("empty_mask", "first"))
+    assert consumer.fail(claim, Failure("internal", "second"))
+    assert not consumer.finish(claim, RESULT)
+    assert (await client.status(job.id, ALICE)).failure == Failure("empty_mask", "first")
+
+
+async def test_a_repeated_submit_queues_one_job(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    await client.submit(job)
+    assert len(consumer.claim([MODEL], 8, 0)) == 1
+
+
+async def test_a_repeated_submit_does_not_run_an_ended_job_again(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    consumer.finish(claim, RESULT)
+    await client.submit(job)
+    assert consumer.claim([MODEL], 1, 0) == []
+    assert await client.wait(job.id, ALICE) == RESULT
+
+
+async def test_a_job_that_loses_every_worker_is_dead_lettered(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        (claim,) = consumer.claim([MODEL], 1, 0)
+        assert claim.attempt == attempt
+        lose_lease(server, claim)
+        assert consumer.reclaim() == 1
+    assert consumer.claim([MODEL], 1, 0) == []
+    assert not consumer.finish(claim, RESULT)
+    assert (await client.status(job.id, ALICE)).status is Status.DEAD_LETTERED
+    with pytest.raises(JobDeadLettered, match=f"{MOST_ATTEMPTS} attempts"):
+        await client.wait(job.id, ALICE)
+
+
+async def test_an_orderly_release_costs_no_attempt(
+    client: QueueClient, new_consumer: NewConsumer, new_job: NewJob
+) -> None:
+    leaving, staying = new_consumer("leaving"), new_consumer("staying")
+    job = new_job()
+    await client.submit(job)
+    for _ in range(MOST_ATTEMPTS + 1):
+        (claim,) = leaving.claim([MODEL], 1, 0)
+        assert leaving.release(claim)
+    assert not leaving.release(claim), "a repeated release is harmless"
+    (claim,) = staying.claim([MODEL], 1, 0)
+    assert (claim.job.id, claim.attempt) == (job.id, 1)
+
+
+async def test_a_released_job_keeps_its_place(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    first, second = new_job(), new_job()
+    for job in (first, second):
+        await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    consumer.release(claim)
+    assert [claim.job.id for claim in consumer.claim([MODEL], 2, 0)] == [first.id, second.id]
+
+
+async def test_more_lost_leases_than_one_call_takes_come_back(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    for _ in range(250):
+        await client.submit(new_job())
+    claims = consumer.claim([MODEL], 1000, 0)
+    server.zadd(Shard().key("leases"), {claim.job.id: 1 for claim in claims})
+    assert consumer.reclaim() == len(claims) == 250
+    assert len(consumer.claim([MODEL], 1000, 0)) == 250
+
+
+async def test_a_job_of_another_version_fails_and_harms_no_other(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    odd, plain = new_job(), new_job()
+    for job in (odd, plain):
+        await client.submit(job)
+    server.hset(Shard().key("job", odd.id), "params", b'{"steps": 20, "unheard_of": 1}')
+    assert [claim.job.id for claim in consumer.claim([MODEL], 2, 0)] == [plain.id]
+    failure = (await client.status(odd.id, ALICE)).failure
+    assert failure is not None
+    assert "same version" in failure.detail
+
+
+async def test_claiming_reclaims_by_itself(
+    client: QueueClient, new_consumer: NewConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    lost, upkeeping = new_consumer("lost"), new_consumer("upkeeping", lease=0.3)
+    await client.submit(new_job())
+    (claim,) = lost.claim([MODEL], 1, 0)
+    lose_lease(server, claim)
+    assert [again.job.id for again in upkeeping.claim([MODEL], 1, 30)] == [claim.job.id]

@@ -1,0 +1,77 @@
+"""What edges know of the workers, through their registrations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import redis
+
+from service.contracts import ServedModel, WorkerRegistration
+from service.queue.client import QueueClient
+from service.queue.consumer import QueueConsumer
+from service.queue.keys import Shard
+from service.settings import Settings
+from tests.integration.queue.conftest import MODEL
+
+NewConsumer = Callable[..., QueueConsumer]
+
+
+def served(name: str) -> ServedModel:
+    return ServedModel(name, 256, "onnxruntime", "cpu", "fp16", "ab" * 32, default_steps=12)
+
+
+async def test_without_workers_there_are_no_models(client: QueueClient) -> None:
+    assert await client.models() == ()
+
+
+async def test_every_model_of_every_worker_is_told_once_the_default_first(
+    client: QueueClient, queue_url: str, settings: Settings
+) -> None:
+    consumers = [
+        QueueConsumer(
+            queue_url, settings, WorkerRegistration(f"worker-{index}", tuple(map(served, names)), 8)
+        )
+        for index, names in enumerate([("alpha", MODEL), ("alpha", "zeta")])
+    ]
+    for consumer in consumers:
+        consumer.register()
+    assert await client.models() == (served(MODEL), served("alpha"), served("zeta"))
+    for consumer in consumers:
+        consumer.close()
+
+
+async def test_a_worker_that_leaves_is_forgotten_at_once(
+    client: QueueClient, new_consumer: NewConsumer
+) -> None:
+    consumer = new_consumer()
+    consumer.register()
+    assert len(await client.models()) == 1
+    consumer.close()
+    assert await client.models() == ()
+
+
+async def test_a_silent_worker_is_forgotten_after_its_lease(
+    client: QueueClient, new_consumer: NewConsumer, server: redis.Redis
+) -> None:
+    silent, other = new_consumer("silent", lease=0.05), new_consumer("other")
+    silent.register()
+    async with asyncio.timeout(30):
+        while await client.models():
+            await asyncio.to_thread(server.ping)
+    other.register()
+    assert server.zrange(Shard().key("workers"), 0, -1) == [b"other"]
+
+
+async def test_claiming_and_renewing_keep_a_worker_known(
+    client: QueueClient, new_consumer: NewConsumer, server: redis.Redis
+) -> None:
+    consumer = new_consumer(renew_every=0.001)
+    consumer.register()
+    server.flushall()
+    consumer.claim([MODEL], 1, 0.01)
+    assert len(await client.models()) == 1
+    server.flushall()
+    async with asyncio.timeout(30):
+        while not await client.models():
+            consumer.renew([])

@@ -1,0 +1,62 @@
+"""What goes through Redis comes back equal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from service.contracts import Box, Params, Priority, Result, ServedModel, WorkerRegistration
+from service.queue.fairness import WEIGHTS, cost_of
+from service.queue.wire import decode_job, decode_models, decode_result, encode_models, encode_result
+
+RESULT = Result(
+    pictures=tuple(bytes([index]) for index in range(10)),
+    content_type="image/webp",
+    seeds=tuple(range(10)),
+    model="moebius-nano",
+    boxes=(Box(1, 2, 3, 4),),
+    stages={"decode": 0.125},
+    notes=("ä note",),
+)
+
+
+def stored(result: Result) -> dict[bytes, bytes]:
+    return {name.encode(): value for name, value in encode_result(result).items()}
+
+
+def test_a_result_comes_back_equal_in_order() -> None:
+    assert decode_result(stored(RESULT)) == RESULT
+
+
+def test_a_result_of_another_version_is_refused() -> None:
+    fields = stored(RESULT)
+    fields[b"meta"] = json.dumps({"content_type": "image/png"}).encode()
+    with pytest.raises(ValueError, match="validation error"):
+        decode_result(fields)
+
+
+def test_a_job_comes_back_equal() -> None:
+    params = Params(model="m", seed=2**32 - 1, priority=Priority.BATCH, strength=0.3)
+    job = decode_job("s0-0", [b"client", params.model_dump_json().encode(), b"1500"], b"image", b"mask")
+    assert (job.params, job.deadline, job.image, job.mask) == (params, 1.5, b"image", b"mask")
+
+
+def test_a_job_of_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="unheard_of"):
+        decode_job("s0-0", [b"client", b'{"unheard_of": 1}', b"1500"], b"", b"")
+
+
+def test_models_come_back_equal() -> None:
+    models = (ServedModel("m", 256, "dummy", "cpu", "fp32", "00", 12),)
+    assert decode_models(encode_models(WorkerRegistration("w", models, 8))) == models
+
+
+def test_a_job_costs_what_the_network_is_run() -> None:
+    assert cost_of(Params(n=3, steps=10, guidance_scale=1)) == 30
+    assert cost_of(Params(n=3, steps=10, guidance_scale=2)) == 60
+    assert cost_of(Params(steps=10, strength=0.5, guidance_scale=1)) == 5
+
+
+def test_interactive_work_outweighs_batch_work() -> None:
+    assert WEIGHTS[Priority.INTERACTIVE] > WEIGHTS[Priority.BATCH]
