@@ -1,4 +1,4 @@
-"""The blocks of the Moebius U-Net: separable convolutions, residual and LlMI blocks, one down and one up level.
+"""The blocks of the Moebius U-Net: separable convolutions, residual and LlMI blocks, down and up levels.
 
 Module names are the published ones, in the published order, so that state dicts need no mapping.
 """
@@ -20,7 +20,7 @@ LAYER_NORM_EPS = 1e-5
 
 
 class SeparableConv(nn.Module):
-    """Depthwise 3x3, BatchNorm, ReLU, pointwise 1x1, BatchNorm; plus the input when the channels stay the same."""
+    """Depthwise 3x3, BatchNorm, ReLU, pointwise 1x1, BatchNorm; plus the input if channels stay the same."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class SeparableConv(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """GroupNorm, SiLU, separable convolution, twice, with the time embedding added between, plus a shortcut."""
+    """GroupNorm, SiLU, separable convolution, twice; the time embedding added between; plus a shortcut."""
 
     def __init__(self, in_channels: int, out_channels: int, config: UNetConfig) -> None:
         super().__init__()
@@ -59,10 +59,17 @@ class ResidualBlock(nn.Module):
 
 
 class NamedConv(nn.Module):
-    """One convolution under the name `conv`: the published layout nests the resamplers and MixFFN layers so."""
+    """One convolution under the name `conv`: the published layout nests resamplers and MixFFN layers so."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = True
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
@@ -110,9 +117,11 @@ class LambdaTransformerBlock(nn.Module):
         self.norm1 = ChannelLayerNorm(channels)
         self.attn1 = LocalLambda(channels, config.heads, side, config.position_kernel)
         self.norm2 = ChannelLayerNorm(channels)
-        self.attn2 = InteractiveLambda(channels, config.heads, side, config.tokens_per_prompt, config.cross_width)
+        self.attn2 = InteractiveLambda(
+            channels, config.heads, side, config.tokens_per_prompt, config.cross_width
+        )
         self.norm3 = ChannelLayerNorm(channels)
-        self.ff = MixFFN(channels, int(config.ffn_ratio * channels))
+        self.ff = MixFFN(channels, config.hidden(channels))
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
         """Map [B, C, side, side] and tokens [B, L, cross_width] to [B, C, side, side]."""
@@ -123,7 +132,7 @@ class LambdaTransformerBlock(nn.Module):
 
 
 class LlMIBlock(nn.Module):
-    """Local-lambda Mix Interaction block: GroupNorm, 1x1 in, one transformer block, 1x1 out, plus the input."""
+    """Local-lambda Mix Interaction block: GroupNorm, 1x1, one transformer block, 1x1, plus the input."""
 
     def __init__(self, channels: int, side: int, config: UNetConfig) -> None:
         super().__init__()
@@ -153,7 +162,7 @@ class Upsample(NamedConv):
 
 
 class DownLevel(nn.Module):
-    """The residual and LlMI blocks of one level on the way down; halves the side at its end unless it is the last."""
+    """Residual and LlMI blocks of one level on the way down; unless it is the last, its end halves the side."""
 
     def __init__(self, in_channels: int, level: int, config: UNetConfig) -> None:
         super().__init__()
@@ -177,15 +186,18 @@ class DownLevel(nn.Module):
 
 
 class UpLevel(nn.Module):
-    """The residual and LlMI blocks of one level on the way up; doubles the side at its end unless it is level 0."""
+    """Residual and LlMI blocks of one level on the way up; unless it is level 0, its end doubles the side."""
 
-    def __init__(self, in_channels: int, skip_channels: Sequence[int], level: int, config: UNetConfig) -> None:
+    def __init__(
+        self, in_channels: int, skip_channels: Sequence[int], level: int, config: UNetConfig
+    ) -> None:
         super().__init__()
         channels, side = config.channels[level], config.side(level)
         self.attentions = nn.ModuleList(LlMIBlock(channels, side, config) for _ in skip_channels)
         widths = [in_channels] + [channels] * (len(skip_channels) - 1)
         self.resnets = nn.ModuleList(
-            ResidualBlock(width + skip, channels, config) for width, skip in zip(widths, skip_channels, strict=True)
+            ResidualBlock(width + skip, channels, config)
+            for width, skip in zip(widths, skip_channels, strict=True)
         )
         self.upsamplers = nn.ModuleList([] if level == 0 else [Upsample(channels)])
 

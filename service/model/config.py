@@ -1,7 +1,7 @@
-"""Frozen architecture descriptions of the networks, their presets and their JSON form.
+"""Frozen architecture descriptions of the published networks, their presets and their JSON form.
 
-Owns what may be said about a shape, not how a layer computes. A value that no network can have raises `ValueError`
-naming the field.
+Owns what may be said about a shape, not how a layer computes. A value that no network can have raises
+`ValueError` naming the field.
 """
 
 from __future__ import annotations
@@ -10,32 +10,6 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
-
-
-def _require(condition: bool, field: str, value: object, allowed: str) -> None:
-    if not condition:
-        raise ValueError(f"{field} must be {allowed}, got {value!r}")
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _require_counts(config: object, *fields: str) -> None:
-    for field in fields:
-        value = getattr(config, field)
-        _require(_is_count(value), field, value, "a positive whole number")
-
-
-def _require_number(config: object, field: str) -> None:
-    value = getattr(config, field)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    _require(is_number and 0 < value < float("inf"), field, value, "a positive finite number")
-
-
-def _require_channels(field: str, channels: object, minimum_levels: int) -> None:
-    valid = isinstance(channels, tuple) and len(channels) >= minimum_levels and all(map(_is_count, channels))
-    _require(valid, field, channels, f"a list of at least {minimum_levels} positive whole numbers")
 
 
 @dataclass(frozen=True)
@@ -54,7 +28,36 @@ class JsonConfig:
         unknown = sorted(set(values) - known)
         if unknown:
             raise ValueError(f"unknown {cls.__name__} field(s) {unknown}; known: {sorted(known)}")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        arguments = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**arguments)
+
+    def _require(self, field: str, condition: bool, allowed: str) -> None:
+        if not condition:
+            raise ValueError(f"{field} must be {allowed}, got {getattr(self, field)!r}")
+
+    def _require_counts(self, *fields: str) -> None:
+        for field in fields:
+            self._require(field, _is_count(getattr(self, field)), "a positive whole number")
+
+    def _require_number(self, field: str) -> None:
+        value = getattr(self, field)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        self._require(field, is_number and 0 < value < float("inf"), "a positive finite number")
+
+    def _require_channels(self, channels: tuple[int, ...], minimum_levels: int) -> None:
+        valid = isinstance(channels, tuple) and len(channels) >= minimum_levels
+        valid = valid and all(_is_count(width) for width in channels)
+        self._require("channels", valid, f"a list of at least {minimum_levels} positive whole numbers")
+
+    def _require_divisor(self, field: str, channels: tuple[int, ...]) -> None:
+        divides = all(width % getattr(self, field) == 0 for width in channels)
+        self._require(field, divides, f"a divisor of every one of channels {list(channels)}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 @dataclass(frozen=True)
@@ -80,20 +83,18 @@ class UNetConfig(JsonConfig):
     norm_groups: int = 32
 
     def __post_init__(self) -> None:
-        _require_counts(
-            self, "in_channels", "out_channels", "sample_size", "layers_per_level", "heads", "token_count",
-            "tokens_per_prompt", "token_width", "cross_width", "position_kernel", "norm_groups",
-        )  # fmt: skip
-        _require_number(self, "ffn_ratio")
-        _require_channels("channels", self.channels, minimum_levels=2)
-        for field in ("heads", "norm_groups"):
-            divides = all(width % getattr(self, field) == 0 for width in self.channels)
-            _require(divides, field, getattr(self, field), f"a divisor of every one of channels {self.channels}")
-        _require(self.channels[0] % 2 == 0, "channels", self.channels, "even at level 0 (half cosine, half sine)")
+        self._require_counts("in_channels", "out_channels", "sample_size", "layers_per_level", "heads")
+        self._require_counts("token_count", "tokens_per_prompt", "token_width", "cross_width")
+        self._require_counts("position_kernel", "norm_groups")
+        self._require_number("ffn_ratio")
+        self._require_channels(self.channels, minimum_levels=2)
+        self._require_divisor("heads", self.channels)
+        self._require_divisor("norm_groups", self.channels)
+        self._require("channels", self.channels[0] % 2 == 0, "even at level 0 (half cosine, half sine)")
         scale = 2 ** (len(self.channels) - 1)
-        _require(self.sample_size % scale == 0, "sample_size", self.sample_size, f"a multiple of {scale}")
-        _require(self.position_kernel % 2 == 1, "position_kernel", self.position_kernel, "odd")
-        _require(int(self.ffn_ratio * min(self.channels)) >= 1, "ffn_ratio", self.ffn_ratio, "at least one channel wide")
+        self._require("sample_size", self.sample_size % scale == 0, f"a multiple of {scale}")
+        self._require("position_kernel", self.position_kernel % 2 == 1, "odd")
+        self._require("ffn_ratio", self.hidden(min(self.channels)) >= 1, "at least one channel wide")
 
     @property
     def time_width(self) -> int:
@@ -102,9 +103,47 @@ class UNetConfig(JsonConfig):
 
     def side(self, level: int) -> int:
         """Side of the square feature map at `level` (0 is the finest)."""
-        return self.sample_size // 2**level
+        return self.sample_size >> level
+
+    def hidden(self, channels: int) -> int:
+        """Hidden width of a MixFFN on `channels` channels."""
+        return int(self.ffn_ratio * channels)
 
 
 FULL = UNetConfig()
 TINY = UNetConfig(sample_size=16, channels=(32, 64, 128), token_width=64, cross_width=48)
 NANO = UNetConfig(sample_size=32, channels=(64, 128, 256), token_width=256, cross_width=128)
+
+
+@dataclass(frozen=True)
+class AutoencoderKLConfig(JsonConfig):
+    """Shape of a Stable-Diffusion `AutoencoderKL` (arXiv 2112.10752); the defaults are the published one.
+
+    Latents are the posterior's mean times `scaling_factor`.
+    """
+
+    channels: tuple[int, ...] = (128, 256, 512, 512)
+    layers_per_level: int = 2
+    latent_channels: int = 4
+    norm_groups: int = 32
+    scaling_factor: float = 0.18215
+
+    def __post_init__(self) -> None:
+        self._require_counts("layers_per_level", "latent_channels", "norm_groups")
+        self._require_number("scaling_factor")
+        self._require_channels(self.channels, minimum_levels=1)
+        self._require_divisor("norm_groups", self.channels)
+
+    @property
+    def downscale(self) -> int:
+        """Pixels of the picture a side of one latent."""
+        return 1 << (len(self.channels) - 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values, with the type that the registry reads."""
+        return {"type": "autoencoder_kl", **super().to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of `to_dict`; `ValueError` names any unknown key."""
+        return super().from_dict({name: value for name, value in values.items() if name != "type"})

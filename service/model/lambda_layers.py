@@ -1,23 +1,25 @@
 """The two lambda layers of Moebius (arXiv 2606.19195, after LambdaNetworks, arXiv 2102.08602).
 
-Both turn keys and values into one small linear map a position, shared by the heads, and apply it to the queries.
-No 1/sqrt(k) scaling and no output projection, as published. Shapes: B samples, H heads, k key and v value channels
-(k = v = channels / H), n = side * side positions in raster order, L tokens.
+Both turn keys and values into one small linear map a position, shared by the heads, and apply it to the
+queries. No 1/sqrt(k) scaling and no output projection, as published. Shapes: B samples, H heads, k key and v
+value channels (k = v = channels / H), n = side * side positions in raster order, L tokens.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# At sides up to this one the position term is a product with a dense n x n matrix a head (fewer operations than the
-# convolution by an order of magnitude); above, the matrix outgrows what it saves.
+# At sides up to this one the position term is a product with a dense n x n matrix a head (fewer operations than
+# the convolution by an order of magnitude); above, the matrix outgrows what it saves.
 DENSE_POSITION_SIDE = 16
 
 
 class LocalLambda(nn.Module):
-    """Self lambda layer: global content plus a neighbourhood of `position_kernel` x `position_kernel` positions."""
+    """Self lambda layer: global content plus a square neighbourhood of `position_kernel` positions a side."""
 
     tap_index: Tensor
 
@@ -31,67 +33,44 @@ class LocalLambda(nn.Module):
         self.to_v = nn.Conv2d(channels, self.key_width, 1, bias=False)
         self.norm_q = nn.BatchNorm2d(channels)
         self.norm_v = nn.BatchNorm2d(self.key_width)
-        self.pos_conv = PositionFilters(self.key_width, position_kernel)
+        # Three-dimensional as published; its depth is one, and only its parameters are used.
+        self.pos_conv = nn.Conv3d(1, self.key_width, (1, position_kernel, position_kernel))
         if side <= DENSE_POSITION_SIDE:
             self.register_buffer("tap_index", _tap_index(side, position_kernel), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, side, side] to the same shape."""
-        q = self.norm_q(self.to_q(x)).unflatten(1, (self.heads, -1)).flatten(3)  # [B, H, k, n]
+        q = _heads(self.norm_q(self.to_q(x)), self.heads)  # [B, H, k, n]
         keys = self.to_k(x).flatten(2).float().softmax(-1).to(q.dtype)  # [B, k, n]
         v = self.norm_v(self.to_v(x)).flatten(2)  # [B, v, n]
         content = v @ keys.transpose(1, 2)  # [B, v, k]
+        apply: Callable[[Tensor, Tensor, Tensor], Tensor]
         apply = self._apply_dense if self.side <= DENSE_POSITION_SIDE else self._apply_convolved
-        return apply(q, v, content).reshape(x.shape)
+        output: Tensor = apply(q, v, content)  # [B, H, v, n]
+        return output.reshape(x.shape)
 
     def _apply_convolved(self, q: Tensor, v: Tensor, content: Tensor) -> Tensor:
-        """The published order: convolve every value map with the k filters, then contract with the queries."""
+        """The published order: every value map convolved with the k filters, then met by the queries."""
         maps = v.reshape(-1, 1, self.side, self.side)  # [B * v, 1, side, side]
-        weight = self.pos_conv.weight  # [k, 1, kernel, kernel]
+        weight = self.pos_conv.weight[:, 0]  # [k, 1, kernel, kernel]
         position = F.conv2d(maps, weight, self.pos_conv.bias, padding=weight.shape[-1] // 2)
         lambdas = position.reshape(v.shape[0], -1, *q.shape[2:]) + content[..., None]  # [B, v, k, n]
         return torch.einsum("bhkn,bvkn->bhvn", q, lambdas)
 
     def _apply_dense(self, q: Tensor, v: Tensor, content: Tensor) -> Tensor:
-        """Queries meet the filters first: scores[h, n, m] = sum_k Q[h, k, n] W[k, m - n]. Exact, and less work."""
-        taps = F.pad(self.pos_conv.weight.flatten(1).t(), (0, 0, 0, 1)).to(q.dtype)  # [taps + 1, k], the last zero
+        """Queries meet the filters first: scores[h, n, m] = sum_k Q[h, k, n] W[k, m - n]. Exact, less work."""
+        taps = self.pos_conv.weight.flatten(1).t().to(q.dtype)  # [taps, k]
+        taps = F.pad(taps, (0, 0, 0, 1))  # [taps + 1, k], the last one zero
         filters = F.embedding(self.tap_index, taps)  # [n, m, k]
-        by_position = q.permute(3, 0, 1, 2).flatten(1, 2)  # [n, B * H, k]
-        scores = by_position @ filters.transpose(1, 2)  # [n, B * H, m]
-        scores = scores.unflatten(1, (-1, self.heads)).permute(1, 2, 3, 0)  # [B, H, m, n]
-        shared = (content + self.pos_conv.bias.to(q.dtype))[:, None]  # [B, 1, v, k]
+        scores = _by_position(q, filters)  # [B, H, m, n]
+        bias = self.pos_conv.bias
+        assert bias is not None
+        shared = (content + bias.to(q.dtype))[:, None]  # [B, 1, v, k]
         return v[:, None] @ scores + shared @ q  # [B, H, v, n]
 
 
-class PositionFilters(nn.Module):
-    """The k position filters, [k, 1, kernel, kernel], and their bias [k].
-
-    The published state dict holds a Conv3d's [k, 1, 1, kernel, kernel]; saving and loading add and drop that axis. In
-    memory it would only be in the way: a five-dimensional weight can't be made channels-last.
-    """
-
-    def __init__(self, key_width: int, kernel: int) -> None:
-        super().__init__()
-        initial = nn.Conv2d(1, key_width, kernel)
-        assert initial.bias is not None
-        self.weight = initial.weight
-        self.bias = initial.bias
-        self.register_state_dict_post_hook(_add_depth_axis)
-        self.register_load_state_dict_pre_hook(_drop_depth_axis)
-
-
-def _add_depth_axis(module: nn.Module, state: dict[str, Tensor], prefix: str, metadata: object) -> None:
-    state[prefix + "weight"] = state[prefix + "weight"].unsqueeze(2)
-
-
-def _drop_depth_axis(module: nn.Module, state: dict[str, Tensor], prefix: str, *unused: object) -> None:
-    weight = state.get(prefix + "weight")
-    if weight is not None and weight.ndim == 5:
-        state[prefix + "weight"] = weight.squeeze(2)
-
-
 class InteractiveLambda(nn.Module):
-    """Cross lambda layer: tokens give the keys and values; a table holds a position embedding a (position, token)."""
+    """Cross lambda layer: tokens give keys and values; a table embeds every pair of a position and a token."""
 
     def __init__(self, channels: int, heads: int, side: int, tokens: int, cross_width: int) -> None:
         super().__init__()
@@ -109,19 +88,30 @@ class InteractiveLambda(nn.Module):
 
         The products are taken queries first (as attention does), so no [k, v] map a position is ever made.
         """
-        q = self.norm_q(self.to_q(x)).unflatten(1, (self.heads, -1)).flatten(3)  # [B, H, k, n]
+        q = _heads(self.norm_q(self.to_q(x)), self.heads)  # [B, H, k, n]
         keys = self.to_k(tokens).float().softmax(1).to(q.dtype)  # [B, L, k]
         v = self.norm_v(self.to_v(tokens).transpose(1, 2))  # [B, v, L]
-        by_position = q.permute(3, 0, 1, 2).flatten(1, 2)  # [n, B * H, k]
-        table = self.rel_pos_emb[..., 0].to(q.dtype)  # [n, L, k]
-        position = by_position @ table.transpose(1, 2)  # [n, B * H, L]
-        position = position.unflatten(1, (-1, self.heads)).permute(1, 2, 3, 0)  # [B, H, L, n]
+        position = _by_position(q, self.rel_pos_emb[..., 0].to(q.dtype))  # [B, H, L, n]
         scores = keys[:, None] @ q + position  # [B, H, L, n]
-        return (v[:, None] @ scores).reshape(x.shape)
+        output: Tensor = v[:, None] @ scores  # [B, H, v, n]
+        return output.reshape(x.shape)
+
+
+def _heads(channels: Tensor, heads: int) -> Tensor:
+    """Split [B, H * k, side, side], head-major, into [B, H, k, n]."""
+    return channels.flatten(2).reshape(channels.shape[0], heads, channels.shape[1] // heads, -1)
+
+
+def _by_position(q: Tensor, table: Tensor) -> Tensor:
+    """Multiply queries [B, H, k, n] with the k-vectors that `table` [n, m, k] holds for their position: [B, H, m, n]."""
+    batch, heads = q.shape[:2]
+    by_position = q.permute(3, 0, 1, 2).flatten(1, 2)  # [n, B * H, k]
+    scores = by_position @ table.transpose(1, 2)  # [n, B * H, m]
+    return scores.reshape(scores.shape[0], batch, heads, -1).permute(1, 2, 3, 0)
 
 
 def _tap_index(side: int, kernel: int) -> Tensor:
-    """For every pair of positions (n, m), in raster order, which filter tap joins them; kernel**2 (a zero) if none."""
+    """Which filter tap joins each pair of positions (n, m), in raster order; kernel**2 (a zero) if none does."""
     along = torch.arange(side)
     offset = along[None, :] - along[:, None] + kernel // 2  # [n, m] along one axis
     tap = offset[:, None, :, None] * kernel + offset[None, :, None, :]  # [y, x, y', x']

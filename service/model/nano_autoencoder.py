@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from service.model.autoencoder import Autoencoder
+
 
 @dataclass(frozen=True)
 class NanoAutoencoderConfig:
     """Shape of the autoencoder. `width` is the channels at 1/4 of the side; at 1/8 there are twice as many.
 
     The counts of blocks are in the order of the data: encoder (at 1/4, at 1/8), decoder (at 1/8, at 1/4).
-   """
+    """
 
     width: int = 48
     latent_channels: int = 4
@@ -68,11 +70,14 @@ class ResidualConvs(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, C, h, w]."""
-        return x + self.conv2(torch.relu(self.conv1(torch.relu(x))))
+        change: Tensor = self.conv2(torch.relu(self.conv1(torch.relu(x))))
+        return x + change
 
 
-class NanoAutoencoder(nn.Module):
+class NanoAutoencoder(Autoencoder):
     """Deterministic autoencoder whose latents have unit variance (a BatchNorm without weights ends the encoder)."""
+
+    config: NanoAutoencoderConfig
 
     def __init__(self, config: NanoAutoencoderConfig) -> None:
         super().__init__()

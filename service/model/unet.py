@@ -19,7 +19,7 @@ MAX_PERIOD = 10_000.0
 
 
 class BlockOutputs(NamedTuple):
-    """A forward's result: `noise` [B, 4, h, w] and `blocks`, each level's output down 0.. then up 0.., resampled."""
+    """What a forward gives: `noise` [B, 4, h, w] and every level's output, down 0.. then up 0.., resampled."""
 
     noise: Tensor
     blocks: list[Tensor]
@@ -37,8 +37,9 @@ class MoebiusUNet(nn.Module):
     def forward(self, sample: Tensor, timesteps: Tensor, token_ids: Tensor) -> Tensor:
         """Predict the noise [B, out_channels, h, w].
 
-        `sample` is [B, in_channels, h, w] with h = w = `config.sample_size`, `timesteps` [B] (each sample its own),
-        `token_ids` [B, tokens_per_prompt] whole numbers below `config.token_count`. `ValueError` on other shapes.
+        `sample` is [B, in_channels, h, w] with h = w = `config.sample_size`; `timesteps` is [B], each sample its
+        own; `token_ids` is [B, tokens_per_prompt], whole numbers below `config.token_count`. `ValueError` on
+        other shapes.
         """
         return self.forward_with_blocks(sample, timesteps, token_ids).noise
 
@@ -56,7 +57,9 @@ class MoebiusUNet(nn.Module):
         if timesteps.ndim != 1:
             raise ValueError(f"timesteps must be [B], one a sample, got {list(timesteps.shape)}")
         if token_ids.ndim != 2 or token_ids.shape[1] != config.tokens_per_prompt:
-            raise ValueError(f"token_ids must be [B, {config.tokens_per_prompt}], got {list(token_ids.shape)}")
+            raise ValueError(
+                f"token_ids must be [B, {config.tokens_per_prompt}], got {list(token_ids.shape)}"
+            )
         if torch.compiler.is_compiling():  # an exporter proves equal batches itself
             return
         if not len(sample) == len(timesteps) == len(token_ids):
