@@ -163,9 +163,9 @@ def observe_step(batch_size: int, seconds: float) -> None:
     _last_step_timestamp().set_to_current_time()
 
 
-def count_job(outcome: Status) -> None:
-    """A job reached a terminal status; called by the process that made the transition."""
-    JOBS.labels(outcome.value).inc()
+def count_job(outcome: Status, jobs: int = 1) -> None:
+    """Jobs reached a terminal status; called by the process that made the transition."""
+    JOBS.labels(outcome.value).inc(jobs)
 
 
 def count_redis_error(op: str) -> None:

@@ -150,8 +150,8 @@ class QueueConsumer:
             self.reclaim()
 
     def _claim_ready(self, models: Sequence[str], limit: int) -> list[Claim]:
-        arguments = (self._worker.worker_id, limit, self._lease_ms, UPKEEP_BATCH, *models)
-        expired, leased = self._run("claim", *arguments)
+        worker = self._worker.worker_id
+        expired, leased = self._run("claim", worker, limit, self._lease_ms, UPKEEP_BATCH, *models)
         telemetry.count_job(Status.EXPIRED, expired)
         if not leased:
             return []

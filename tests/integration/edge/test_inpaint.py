@@ -147,6 +147,7 @@ def test_a_client_that_leaves_takes_its_job_along(client: httpx.Client, worker: 
     finally:
         worker.hold.clear()
     until(lambda: 'code="499"' in client.get("/metrics").text)
+    assert 'inpaint_jobs_total{outcome="cancelled"}' in client.get("/metrics").text
 
 
 def test_a_deadline_that_passes_is_told_as_such(client: httpx.Client, worker: FlatWorker) -> None:

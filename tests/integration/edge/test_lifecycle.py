@@ -38,6 +38,7 @@ def test_without_a_queue_the_edge_is_alive_but_not_ready(tmp_path: Path) -> None
         ):
             assert answer.status_code == 503
             assert answer.json()["code"] == "queue_unavailable"
+        assert 'inpaint_redis_errors_total{op="ping"}' in httpx.get(f"{url}/metrics").text
 
 
 def test_an_edge_that_is_told_to_stop_finishes_what_it_has_begun(queue_url: str) -> None:
