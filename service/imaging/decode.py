@@ -78,8 +78,8 @@ def decode_picture(data: bytes, *, max_pixels: int) -> Picture:
     color.check_profile(mode, image.info.get("icc_profile"))
     with damage_refused("image"):
         image.load()
-        described, notes = metadata.read(image, data)
         upright = metadata.upright(image)
+        described, notes = metadata.read(image, data)
         pixels = np.array(upright, dtype=np.uint16) if mode == GRAY_16 else np.array(upright)
         palette = _palette(image) if mode == "P" else None
     return Picture(pixels, mode, str(image.format), palette, described, notes)

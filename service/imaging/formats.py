@@ -50,6 +50,8 @@ READABLE_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", GRAY_16}
 
 def format_by_signature(data: bytes) -> str | None:
     """Name of the format that `data` claims to be by its first bytes, or None."""
+    if data[4:12] in (b"ftypavif", b"ftypavis"):
+        return "AVIF"
     for name, picture_format in FORMATS.items():
         if data.startswith(picture_format.signatures):
             return name

@@ -19,6 +19,17 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+DESCRIPTIVE_TAGS = frozenset(
+    {
+        ExifTags.Base.ImageDescription,
+        ExifTags.Base.Make,
+        ExifTags.Base.Model,
+        ExifTags.Base.Software,
+        ExifTags.Base.DateTime,
+        ExifTags.Base.Artist,
+        ExifTags.Base.Copyright,
+    }
+)
 LOSSLESS_TIFF = frozenset(
     {"raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "group3", "group4", "zstd", "lzma"}
 )
@@ -41,7 +52,10 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def read(image: Image.Image, data: bytes) -> tuple[Metadata, tuple[str, ...]]:
-    """Metadata of a decoded picture, and notes on what of it could not be kept."""
+    """Metadata of a decoded picture, and notes on what of it could not be kept.
+
+    Sets the orientation in `image` to 1: turn it first.
+    """
     info = image.info
     exif, notes = _exif(image)
     if "mp" in info or getattr(image, "mpo", None):
@@ -85,7 +99,7 @@ def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
     if image.format != "TIFF" and not raw:
         return None, ()
     try:
-        exif = image.getexif()
+        exif = image.getexif() if image.format != "TIFF" else _descriptive(image.getexif())
         if raw and exif.get(ORIENTATION, 1) == 1 and not exif.get_ifd(ExifTags.IFD.IFD1):
             return bytes(raw), ()
         if ORIENTATION in exif:
@@ -93,6 +107,17 @@ def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
         return exif.tobytes(), ()
     except Exception:
         return None, ("The EXIF data is damaged and was left out.",)
+
+
+def _descriptive(tags: Image.Exif) -> Image.Exif:
+    """What describes a TIFF's content; its other tags say how the source file was laid out."""
+    exif = Image.Exif()
+    for tag in DESCRIPTIVE_TAGS & set(tags):
+        exif[tag] = tags[tag]
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if entries := tags.get_ifd(directory):
+            exif.get_ifd(directory).update(entries)
+    return exif
 
 
 def _density(info: dict[Any, Any]) -> tuple[float, float] | None:

@@ -72,7 +72,8 @@ def _coverage(length: int, size: int) -> sparse.csr_array:
     middles = (edges[1:] + edges[:-1]) / 2
     rows = np.minimum(middles // scale, size - 1).astype(int)
     shares = (np.diff(edges) / scale).astype(np.float32)
-    return sparse.csr_array((shares, (rows, middles.astype(int))), shape=(size, length))
+    columns = np.minimum(middles.astype(int), length - 1)
+    return sparse.csr_array((shares, (rows, columns)), shape=(size, length))
 
 
 def _padded(pixels: Bytes8, side: int) -> Bytes8:
