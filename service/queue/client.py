@@ -171,7 +171,8 @@ class QueueClient:
     async def _observe(self, job_id: str, client: str) -> Observation:
         epoch, *answer = await self._run("observe", Shard.of(job_id), (job_id, client))
         if answer:
-            return decode_observation(job_id, answer)
+            telemetry.count_job(Status.EXPIRED, answer[0])
+            return decode_observation(job_id, answer[1:])
         if self._epoch not in (b"", epoch):
             raise QueueLost("The queue lost its data, and the job with it. Send the request again.")
         raise _not_found(job_id)

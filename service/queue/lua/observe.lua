@@ -2,15 +2,16 @@
 -- What a client may know of its job; a job past its deadline ends here, so that no waiter needs a worker for it.
 -- ARGV: id, client
 -- Answers {epoch} where there is no such job of this client,
--- else {epoch, now, status, model, created, deadline, attempts, code, detail}.
+-- else {epoch, 1 where this ended the job, now, status, model, created, deadline, attempts, code, detail}.
 local id, client = unpack(ARGV)
 local epoch = redis.call('HGET', LEDGER, 'epoch') or ''
 local job = redis.call('HMGET', JOB .. id, 'client', 'deadline', 'status')
 if job[1] ~= client then return {epoch} end
 
-local now = now_ms()
+local now, ended = now_ms(), 0
 if (job[3] == 'queued' or job[3] == 'running') and tonumber(job[2]) <= now then
   revoke(id, 'expired')
+  ended = 1
 end
 local seen = redis.call('HMGET', JOB .. id, 'status', 'model', 'created', 'deadline', 'attempts', 'code', 'detail')
-return {epoch, now, seen[1], seen[2], seen[3], seen[4], seen[5], seen[6] or '', seen[7] or ''}
+return {epoch, ended, now, seen[1], seen[2], seen[3], seen[4], seen[5], seen[6] or '', seen[7] or ''}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from service import telemetry
 from service.contracts import Failure, Job, Status
 from service.errors import EmptyMask, JobCancelled, JobExpired, JobNotFound, NotReady, QueueLost
 from service.queue.client import QueueClient
@@ -242,3 +243,27 @@ async def test_an_ended_job_leaves_neither_input_nor_bookkeeping(
     kinds = {key.removeprefix("moebius:{s0}:").split(":")[0] for key in left}
     assert kinds == {"ledger", "job", "result", "flow"}
     assert server.hget(Shard().key("ledger"), "bytes") == b"0"
+
+
+async def test_every_ended_job_is_counted_once(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    before = {outcome: ended(outcome) for outcome in (Status.EXPIRED, Status.CANCELLED)}
+    seen, claimed, upkept, cancelled = new_job(timeout=-1), new_job(timeout=-1), new_job(), new_job()
+    await client.submit(seen)
+    await client.status(seen.id, ALICE)
+    await client.submit(claimed)
+    consumer.claim([MODEL], 1, 0)
+    await client.submit(upkept)
+    server.zadd(Shard().key("deadlines"), {upkept.id: 1})
+    consumer.reclaim()
+    await client.submit(cancelled)
+    for _ in range(2):
+        await client.cancel(cancelled.id, ALICE)
+        await client.status(seen.id, ALICE)
+    assert ended(Status.EXPIRED) - before[Status.EXPIRED] == 3
+    assert ended(Status.CANCELLED) - before[Status.CANCELLED] == 1
+
+
+def ended(outcome: Status) -> float:
+    return telemetry.REGISTRY.get_sample_value("inpaint_jobs_total", {"outcome": outcome.value}) or 0.0
