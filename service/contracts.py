@@ -71,7 +71,7 @@ FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Params(BaseModel):
-    """Every parameter of an inpainting request; the one schema behind all interfaces. Unknown names are refused."""
+    """Every parameter of an inpainting request; the one schema behind all interfaces. No unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
 
@@ -117,15 +117,19 @@ class Params(BaseModel):
     priority: Priority = Field(
         default=Priority.INTERACTIVE, description="batch waits longer while others are interactive."
     )
-    timeout: FiniteFloat | None = Field(default=None, gt=0, le=86_400, description="Seconds until the job expires.")
-    preview: int = Field(default=0, ge=0, le=100, description="Every k-th step an event carries a small picture.")
+    timeout: FiniteFloat | None = Field(
+        default=None, gt=0, le=86_400, description="Seconds until the job expires."
+    )
+    preview: int = Field(
+        default=0, ge=0, le=100, description="Every k-th step an event carries a small picture."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A request admitted by an edge: encoded picture and mask as uploaded, and resolved parameters.
 
-    `params.seed` and `params.model` are never None in a job. `deadline` is in Unix seconds of the queue's clock.
+    `params.seed` and `params.model` are never None in a job. `deadline`: Unix seconds of the queue's clock.
     """
 
     id: str
@@ -159,8 +163,8 @@ class Box:
 @dataclass(frozen=True, slots=True)
 class Result:
     """A finished job. `pictures` are encoded files, one a candidate; `stages` are seconds by stage name
-    (queue, decode, vae_encode, denoise, vae_decode, encode); `notes` tell the user what was changed on the way
-    (a palette that became RGB, say).
+    (queue, decode, vae_encode, denoise, vae_decode, encode); `notes` tell the user what was changed on the
+    way (a palette that became RGB, say).
     """
 
     pictures: tuple[bytes, ...]

@@ -1,38 +1,38 @@
 """The error tree and the one table that maps every code to HTTP, gRPC and retryability.
 
-    InpaintError
-    ├── InvalidRequest          wrong fields, missing parts, wrong content type
-    │   ├── UnsupportedMediaType
-    │   ├── MissingPart
-    │   ├── UnknownField
-    │   ├── InvalidParameter
-    │   ├── UnknownModel
-    │   ├── NotAcceptable
-    │   ├── UnknownRoute
-    │   └── MethodNotAllowed
-    ├── InvalidPicture          the image or the mask can't be used
-    │   ├── PayloadTooLarge
-    │   ├── TooManyPixels
-    │   ├── PictureTooSmall
-    │   ├── NotAnImage
-    │   ├── TruncatedImage
-    │   ├── AnimatedImage
-    │   ├── UnsupportedPicture
-    │   ├── InvalidColorProfile
-    │   ├── EmptyMask
-    │   └── MaskSizeMismatch
-    ├── JobError
-    │   ├── JobNotFound
-    │   ├── JobExpired          its deadline passed
-    │   ├── JobCancelled
-    │   └── JobDeadLettered     tried several times, each time its worker was lost
-    ├── Unavailable
-    │   ├── QueueFull
-    │   ├── QueueUnavailable
-    │   ├── QueueLost
-    │   └── NotReady
-    ├── ArtifactError           a model's files are missing, changed or don't fit
-    └── InternalError           ours; the client may retry
+InpaintError
+├── InvalidRequest          wrong fields, missing parts, wrong content type
+│   ├── UnsupportedMediaType
+│   ├── MissingPart
+│   ├── UnknownField
+│   ├── InvalidParameter
+│   ├── UnknownModel
+│   ├── NotAcceptable
+│   ├── UnknownRoute
+│   └── MethodNotAllowed
+├── InvalidPicture          the image or the mask can't be used
+│   ├── PayloadTooLarge
+│   ├── TooManyPixels
+│   ├── PictureTooSmall
+│   ├── NotAnImage
+│   ├── TruncatedImage
+│   ├── AnimatedImage
+│   ├── UnsupportedPicture
+│   ├── InvalidColorProfile
+│   ├── EmptyMask
+│   └── MaskSizeMismatch
+├── JobError
+│   ├── JobNotFound
+│   ├── JobExpired          its deadline passed
+│   ├── JobCancelled
+│   └── JobDeadLettered     tried several times, each time its worker was lost
+├── Unavailable
+│   ├── QueueFull
+│   ├── QueueUnavailable
+│   ├── QueueLost
+│   └── NotReady
+├── ArtifactError           a model's files are missing, changed or don't fit
+└── InternalError           ours; the client may retry
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from typing import ClassVar
 
 
 class InpaintError(Exception):
-    """Root of everything that a user may be told. `detail` says what was wrong, what is allowed, what to do."""
+    """Root of all that a user may be told. `detail` says what was wrong, what is allowed, what to do."""
 
     code: ClassVar[str] = "internal"
 
@@ -301,5 +301,5 @@ def _tree(root: type[InpaintError]) -> dict[str, type[InpaintError]]:
 
 
 def error_for(code: str, detail: str) -> InpaintError:
-    """Rebuild the exception that a code from the queue stands for; an unknown code becomes `InternalError`."""
+    """Rebuild the exception that a code from the queue stands for; an unknown one is `InternalError`."""
     return _tree(InpaintError).get(code, InternalError)(detail)

@@ -227,3 +227,5 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # Its line for each request repeats what ours says, with the full address.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

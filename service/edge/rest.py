@@ -99,13 +99,13 @@ async def models(edge: Edge) -> schemas.ModelList:
     return schemas.model_list(await edge.queue.models())
 
 
-@router.get("/livez", summary="Is the process alive?")
+@router.get("/livez", summary="Liveness")
 async def livez() -> schemas.Alive:
     """Answers as long as the process does; says nothing about queue and workers."""
     return schemas.Alive()
 
 
-@router.get("/readyz", summary="Can a request be served?", responses=schemas.problem_responses(503))
+@router.get("/readyz", summary="Readiness", responses=schemas.problem_responses(503))
 async def readyz(edge: Edge) -> schemas.Ready:
     """Ready when the queue answers and a worker has registered a model."""
     await edge.queue.ping()

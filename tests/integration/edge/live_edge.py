@@ -34,6 +34,7 @@ class FlatWorker:
         self.settings = settings
         self.consumer = QueueConsumer(queue_url, settings, WorkerRegistration("flat", (SERVED,), places=1))
         self.hold = threading.Event()
+        self.notes: tuple[str, ...] = ()
         self.claims: list[Claim] = []
         self.dropped: set[str] = set()
         self._stop = threading.Event()
@@ -84,7 +85,7 @@ class FlatWorker:
             model=SERVED.name,
             boxes=work.boxes,
             stages={"queue": claim.queued_seconds, "decode": 0.001, "encode": 0.002},
-            notes=encoded[0].notes,
+            notes=(*encoded[0].notes, *self.notes),
         )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from service.contracts import Params
 from tests.integration.edge.live_edge import FlatWorker, until
-from tests.integration.edge.pictures import JPEG, MASK, PHOTO, SIZE, decode, encode, photo
+from tests.integration.edge.pictures import JPEG, MASK, PHOTO, SIZE, decode
 
 ROUTE = "/v1/inpaint"
 FILES = {"image": ("photo.png", PHOTO), "mask": ("mask.png", MASK)}
@@ -126,12 +126,16 @@ def test_every_parameter_reaches_the_worker_as_it_was_sent(client: httpx.Client,
     assert worker.claims[-1].job.client == "127.0.0.1"
 
 
-def test_a_palette_that_had_to_change_is_told_in_a_header(client: httpx.Client) -> None:
-    crowded = encode(photo().quantize(256))
-    answer = client.post(ROUTE, files={"image": ("photo.png", crowded), "mask": FILES["mask"]})
-    assert answer.status_code == 200, answer.text
-    if decode(answer.content).mode != "P":
-        assert "palette" in answer.headers["x-notes"]
+def test_what_had_to_change_is_told_in_a_header_of_one_line(client: httpx.Client, worker: FlatWorker) -> None:
+    worker.notes = ("The palette was full,\r\nso it became RGB", "X-Evil: yes \u2013")
+    try:
+        answer = client.post(ROUTE, files=FILES)
+        document = client.post(ROUTE, files=FILES, headers=AS_JSON).json()
+    finally:
+        notes, worker.notes = worker.notes, ()
+    assert answer.headers["x-notes"] == "The palette was full, so it became RGB; X-Evil: yes ?"
+    assert document["notes"] == list(notes)
+    assert "x-notes" not in client.post(ROUTE, files=FILES).headers
 
 
 def test_a_client_that_leaves_takes_its_job_along(client: httpx.Client, worker: FlatWorker) -> None:
