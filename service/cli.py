@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from service.command import fail, read_settings, reported_errors
-from service.exit_codes import EXIT_INTERRUPTED, EXIT_USAGE
+from service.exit_codes import EXIT_INTERRUPTED, EXIT_UNUSABLE, EXIT_USAGE
 from service.inpaint_cli import inpaint
+from service.models_cli import models_app
 
 app = typer.Typer(
     help="Inpainting as a service: a photo and a mask in, the photo with the hole filled out.",
@@ -39,6 +40,7 @@ Supervisor = Annotated[int | None, typer.Option(hidden=True)]
 
 
 app.command()(inpaint)
+app.add_typer(models_app, name="models")
 
 
 @app.command()
@@ -110,7 +112,7 @@ def worker(
     from service.worker.process import run_worker
 
     telemetry.configure_logging(settings.log_level)
-    with reported_errors():
+    with reported_errors(bad_model=EXIT_UNUSABLE):
         run_worker(settings, settings.redis_url, supervisor=supervisor)
 
 

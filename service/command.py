@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from service.errors import ArtifactError, InpaintError
-from service.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNUSABLE, EXIT_USAGE
+from service.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -36,12 +36,14 @@ def describe(error: ValidationError) -> str:
 
 
 @contextmanager
-def reported_errors() -> Iterator[None]:
-    """Turn what a user may be told into a line on stderr and an exit status."""
+def reported_errors(*, bad_model: int = EXIT_ERROR) -> Iterator[None]:
+    """Turn what a user may be told into a line on stderr and an exit status; `bad_model` is that of a model
+    that can't be loaded.
+    """
     try:
         yield
     except ArtifactError as error:
-        fail(error.detail, EXIT_UNUSABLE)
+        fail(error.detail, bad_model)
     except InpaintError as error:
         fail(error.detail, EXIT_ERROR)
     except OSError as error:

@@ -19,7 +19,7 @@ import httpx
 from service.errors import NotReady
 from service.queue.embedded import EmbeddedServer
 from service.settings import Settings
-from service.signals import Stopped, StopSignals
+from service.signals import StopSignals
 
 if TYPE_CHECKING:
     from service.edge.server import EdgeServer
@@ -34,13 +34,10 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> signal.Sign
     Raises `NotReady` if the worker can't run, `QueueUnavailable` if the embedded server can't, and OSError
     for a taken port.
     """
-    with StopSignals() as signals:
-        try:
-            with _metrics_folder(), ExitStack() as queue:
-                url = settings.redis_url or queue.enter_context(EmbeddedServer(settings.state_dir)).url
-                _serve_queue(settings, url, signals, on_ready)
-        except Stopped:
-            pass
+    with StopSignals() as signals, _metrics_folder(), ExitStack() as queue:
+        url = settings.redis_url or queue.enter_context(EmbeddedServer(settings.state_dir)).url
+        if signals.first is None:
+            _serve_queue(settings, url, signals, on_ready)
         return signals.first
 
 
@@ -76,7 +73,7 @@ def _serve_queue(settings: Settings, url: str, signals: StopSignals, on_ready: C
 
     with bind(settings.host, settings.port) as listener:
         supervisor = WorkerSupervisor(settings.model_copy(update={"redis_url": url}), give_up)
-        signals.started(stop_server)
+        signals.call(stop_server)
         supervisor.start()
         try:
             server.run(sockets=[listener])

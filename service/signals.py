@@ -10,33 +10,32 @@ from typing import Any
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Stopped(BaseException):
-    """A stop signal came while the service was still starting."""
-
-
 class StopSignals:
-    """Handles both signals inside its block; a context manager for the main thread.
+    """Notes both signals inside its block; a context manager for the main thread.
 
-    Until `started` the first signal raises `Stopped`, so that a slow start can be left. Later ones are only
-    noted: an exception out of nowhere would break the orderly stop.
+    Nothing is raised out of nowhere: an exception between the start of a process and the note of it would
+    leave that process behind. Whoever starts things looks at `first` between two of them.
     """
 
     def __init__(self) -> None:
         self.first: signal.Signals | None = None
         self.hurried = False
-        self._on_stop: Callable[[], None] = _stop_start
+        self._on_stop: Callable[[], None] = _do_nothing
         self._previous: dict[signal.Signals, Any] = {}
 
-    def started(self, on_stop: Callable[[], None]) -> None:
-        """From here on signals are only noted, and `on_stop` is called at the first one."""
+    def call(self, on_stop: Callable[[], None]) -> None:
+        """Call `on_stop` at the first signal; now, if it has come."""
         self._on_stop = on_stop
+        if self.first is not None:
+            on_stop()
 
     def note(self, number: int) -> None:
         """Count a signal, also one that somebody else caught."""
-        if self.first is None:
-            self.first = signal.Signals(number)
-        else:
+        if self.first is not None:
             self.hurried = True
+            return
+        self.first = signal.Signals(number)
+        self._on_stop()
 
     def __enter__(self) -> StopSignals:
         self._previous = {number: signal.signal(number, self._handle) for number in STOP_SIGNALS}
@@ -49,14 +48,8 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        on_stop, self._on_stop = self._on_stop, _do_nothing
         self.note(number)
-        on_stop()
-
-
-def _stop_start() -> None:
-    raise Stopped
 
 
 def _do_nothing() -> None:
-    """The stop is under way."""
+    """Nobody asked to be called."""

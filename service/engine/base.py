@@ -63,7 +63,7 @@ class Engine(Protocol):
     latent_shape: tuple[int, int, int]
 
     def warmup(self) -> None:
-        """Run every batch size once, the largest first."""
+        """Run the batch sizes that need it once, the largest first."""
 
     def encode(self, tiles: Sequence[Tile], *, with_image: bool) -> list[Any]:
         """VAE-encode the masked tiles, and the whole tiles too if `with_image` (strength below 1)."""

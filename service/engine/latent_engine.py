@@ -72,11 +72,15 @@ class LatentEngine(ABC):
         """Free the device; a backend that holds one overrides this."""
 
     def warmup(self) -> None:
-        """Run every batch size once, the largest first, so that no request pays for the first allocation."""
+        """Run every batch size once, the largest first, so that no request pays for the first allocation.
+
+        A CPU has no memory to plan and no kernels to choose for each size: there one run does.
+        """
         size = self.info.image_size
         tile = Tile(np.zeros((3, size, size), np.float32), np.ones((size, size), np.float32))
         encoded = self.encode([tile], with_image=False)[0]
-        for count in sorted(self.limits.batch_sizes, reverse=True):
+        sizes = self.limits.batch_sizes[:1] if self.info.device == "cpu" else self.limits.batch_sizes
+        for count in sorted(sizes, reverse=True):
             states = [
                 self.begin(encoded, initial_noise(0, i, self.latent_shape), 0.0, 1.0) for i in range(count)
             ]

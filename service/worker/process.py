@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import secrets
@@ -13,6 +12,7 @@ from contextlib import ExitStack
 from types import FrameType
 
 from service import telemetry
+from service.artifacts import load_manifest, model_folder
 from service.contracts import ServedModel, WorkerRegistration
 from service.engine.base import Engine
 from service.engine.selection import open_engine
@@ -56,7 +56,7 @@ def registration_of(settings: Settings, engine: Engine) -> WorkerRegistration:
         backend=info.backend,
         device=info.device,
         precision=info.precision,
-        sha256=_manifest_digest(settings, info.backend),
+        sha256=_model_digest(settings, info.backend),
     )
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     return WorkerRegistration(worker_id, (model,), places=engine.limits.batch_sizes[-1])
@@ -72,10 +72,10 @@ def _run(worker: Worker, registration: WorkerRegistration) -> None:
     logger.info("worker stopped", extra={"worker": registration.worker_id})
 
 
-def _manifest_digest(settings: Settings, backend: str) -> str:
+def _model_digest(settings: Settings, backend: str) -> str:
     if backend == "dummy":
         return ""
-    return hashlib.sha256((settings.model_store / settings.model / "manifest.json").read_bytes()).hexdigest()
+    return load_manifest(model_folder(settings.model_store, settings.model)).digest
 
 
 def _obey_signals(worker: Worker, supervisor: int | None) -> None:

@@ -51,6 +51,15 @@ def test_a_picture_is_filled_and_a_stop_leaves_nothing_behind(
 
 
 @pytest.mark.slow
+def test_a_stop_during_the_start_leaves_nothing_behind() -> None:
+    with serving() as service:
+        until(lambda: (service.state / "lock").exists())
+        terminate(service)
+        assert service.end() == 0, service.log.read_text()
+        assert service.leftovers() == []
+
+
+@pytest.mark.slow
 def test_one_metrics_page_shows_the_edge_and_the_worker() -> None:
     with serving() as service:
         url = service.await_ready()
@@ -84,21 +93,23 @@ def test_a_killed_service_takes_its_children_and_their_files_along() -> None:
 
 
 @pytest.mark.slow
-def test_a_second_ctrl_c_ends_at_once_although_a_job_runs() -> None:
+def test_a_second_ctrl_c_ends_at_once_although_the_worker_does_not_drain() -> None:
     with serving("--drain-timeout", "100000") as service:
-        service.await_ready()
+        url = service.await_ready()
         service.worker().suspend()  # it can't drain
         press_ctrl_c(service)
-        until(lambda: press_again(service))
+        until(lambda: refuses(url))
+        press_ctrl_c(service)
         assert service.end() == 130
         assert service.leftovers() == []
 
 
-def press_again(service: Serving) -> bool:
-    """Whether it has ended by now; one press more if not."""
-    if service.process.poll() is not None:
+def refuses(url: str) -> bool:
+    """Whether nobody listens there any more."""
+    try:
+        httpx.get(f"{url}/livez")
+    except httpx.TransportError:
         return True
-    press_ctrl_c(service)
     return False
 
 

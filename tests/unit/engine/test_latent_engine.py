@@ -14,8 +14,8 @@ SIZE, SIDE = 32, 4
 class RecordingEngine(LatentEngine):
     """Remembers every call; predicts 1 for the tokens that we want and 3 for those that we don't."""
 
-    def __init__(self, largest_batch: int = 4) -> None:
-        info = EngineInfo("recording", "recording", "cpu", "fp32", SIZE, "epsilon")
+    def __init__(self, largest_batch: int = 4, device: str = "cuda") -> None:
+        info = EngineInfo("recording", "recording", device, "fp32", SIZE, "epsilon")
         super().__init__(info, EngineLimits(tuple(range(1, largest_batch + 1))))
         self.images: list[Array] = []
         self.batches: list[tuple[Array, Integers, Integers]] = []
@@ -118,3 +118,9 @@ def test_warming_up_runs_the_largest_batch_first() -> None:
     engine = RecordingEngine(largest_batch=3)
     engine.warmup()
     assert [len(sample) for sample, _, _ in engine.batches] == [6, 4, 2]
+
+
+def test_warming_up_a_cpu_takes_one_step() -> None:
+    engine = RecordingEngine(device="cpu")
+    engine.warmup()
+    assert [len(sample) for sample, _, _ in engine.batches] == [2]
