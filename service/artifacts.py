@@ -38,7 +38,7 @@ class FileRecord(BaseModel):
 
 
 class Parity(BaseModel):
-    """How far ONNX Runtime was from PyTorch at export: norm of the difference / norm, the worst of `batches`."""
+    """How far ONNX Runtime was from PyTorch at export: norm of difference / norm, the worst of `batches`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,8 +51,8 @@ class Parity(BaseModel):
 
 
 class Manifest(BaseModel):
-    """All that is known of a model. `config` holds what the networks are built from; `precision` is that of the
-    stored weights; `image_size` is in pixels.
+    """All that is known of a model. `config` holds what the networks are built from; `precision` is that of
+    the stored weights; `image_size` is in pixels.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,37 +105,47 @@ def save_manifest(manifest: Manifest, folder: Path) -> None:
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """Read a model's manifest; its files are not looked at. `ArtifactError` if there is none or it is not valid."""
+    """Read a model's manifest; its files are not looked at. `ArtifactError` if there is none or it is not
+    valid.
+    """
     path = folder / MANIFEST
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise ArtifactError(
-            f"There is no model in {folder}: {MANIFEST} is missing. See what is there with `moebius models list`, "
+            f"There is no model in {folder}: {MANIFEST} is missing. See what is there with `moebius models "
+            "list`, "
             "fetch one with `moebius models pull` or `moebius models import`."
         ) from None
     except OSError as error:
-        raise ArtifactError(f"{path} can't be read: {error.strerror}. Check the folder's permissions.") from error
+        raise ArtifactError(
+            f"{path} can't be read: {error.strerror}. Check the folder's permissions."
+        ) from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ArtifactError(f"{path} is not a valid manifest: {faults}. Export or import the model again.") from error
+        raise ArtifactError(
+            f"{path} is not a valid manifest: {faults}. Export or import the model again."
+        ) from error
 
 
 def verify(folder: Path) -> Manifest:
     """Read a model's manifest and every byte of its files.
 
-    `ArtifactError` names the first file that is missing, changed, outside the folder, or weights that no one listed,
-    and what to do about it.
+    `ArtifactError` names the first file that is missing, changed, outside the folder, or weights that no one
+    listed, and what to do about it.
     """
     manifest = load_manifest(folder)
     for name, record in manifest.files.items():
         _verify_file(folder, name, record)
     unlisted = sorted(
-        path.name for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES and path.name not in manifest.files
+        path.name
+        for path in folder.iterdir()
+        if path.suffix in WEIGHT_SUFFIXES and path.name not in manifest.files
     )
     if unlisted:
         raise ArtifactError(
-            f"{folder} holds {', '.join(unlisted)}, which {MANIFEST} does not list. Remove what does not belong to "
+            f"{folder} holds {', '.join(unlisted)}, which {MANIFEST} does not list. Remove what does not "
+            "belong to "
             "the model, or export it again."
         )
     return manifest
@@ -152,7 +162,9 @@ def model_folder(store: Path, name: str) -> Path:
     """The folder of a model in the store. `ArtifactError` if the store has none of that name."""
     folders = {folder.name: folder for folder in model_folders(store)}
     if name not in folders:
-        raise ArtifactError(f"No model {name!r} in {store}; there are: {_listed(folders)}. See `moebius models --help`.")
+        raise ArtifactError(
+            f"No model {name!r} in {store}; there are: {_listed(folders)}. See `moebius models --help`."
+        )
     return folders[name]
 
 
@@ -169,7 +181,9 @@ def list_models(store: Path) -> list[Manifest]:
 def _verify_file(folder: Path, name: str, record: FileRecord) -> None:
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise ArtifactError(f"{path} leads out of the model's folder, to {path.resolve()}. Put the file itself there.")
+        raise ArtifactError(
+            f"{path} leads out of the model's folder, to {path.resolve()}. Put the file itself there."
+        )
     try:
         found = record_file(path)
     except OSError as error:
@@ -178,7 +192,8 @@ def _verify_file(folder: Path, name: str, record: FileRecord) -> None:
         ) from error
     if found != record:
         raise ArtifactError(
-            f"{path} has changed: expected sha256 {record.sha256} ({record.bytes} bytes), found {found.sha256} "
+            f"{path} has changed: expected sha256 {record.sha256} ({record.bytes} bytes), found "
+            f"{found.sha256} "
             f"({found.bytes} bytes). It is not used: fetch or export the model again."
         )
 

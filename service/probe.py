@@ -1,5 +1,5 @@
-"""Fixed inputs for a loaded model and the numbers it must answer: how a backend proves that it computes what was
-exported. Owns no backend; numpy alone.
+"""Fixed inputs for a loaded model and the numbers it must answer: how a backend proves that it computes what
+was exported. Owns no backend; numpy alone.
 """
 
 from __future__ import annotations
@@ -105,9 +105,11 @@ class Probe(BaseModel):
 
 
 def run_probe(backend: Primitives, shape: ModelShape, *, batch: int = 2) -> Outputs:
-    """Run the fixed inputs; the first `n` samples of the network's input are the same for every batch >= n."""
+    """Run the fixed inputs; a sample is the same in every batch that has it."""
     side, size = shape.latent_side, shape.image_size
-    sample = np.stack([_normals(i, (shape.in_channels, side, side)) for i in range(batch)])  # [batch, C, h, w]
+    sample = np.stack(
+        [_normals(i, (shape.in_channels, side, side)) for i in range(batch)]
+    )  # [batch, C, h, w]
     timesteps = np.array([PROBE_TIMESTEPS[i % 2] + i // 2 for i in range(batch)], dtype=np.int64)
     tokens = np.arange(shape.tokens_per_prompt, dtype=np.int64)
     token_ids = np.stack([tokens + (i % 2) * shape.tokens_per_prompt for i in range(batch)])  # [batch, L]
@@ -128,9 +130,12 @@ def check_probe(expected: Probe, backend: Primitives, shape: ModelShape, *, prec
         distance = getattr(expected, name).distance(getattr(found, name))
         if not distance <= tolerance:
             raise ArtifactError(
-                f"The model answers wrong numbers here: its {name} on the fixed input differs by {distance:.2g} "
-                f"standard deviations from the manifest's, {tolerance:g} is allowed. The runtime or the device is "
-                "at fault, or the manifest belongs to other files: try another backend or device, or export again."
+                f"The model answers wrong numbers here: its {name} on the fixed input differs by "
+                f"{distance:.2g} "
+                f"standard deviations from the manifest's, {tolerance:g} is allowed. The runtime or the "
+                "device is "
+                "at fault, or the manifest belongs to other files: try another backend or device, or export "
+                "again."
             )
 
 

@@ -68,7 +68,9 @@ def _run(session: Any, **inputs: Array | Integers) -> Array:
 
 
 def _session_options(threads: int) -> Any:
-    """All graph optimizations; threads that sleep when there is nothing to do, so that an idle worker costs nothing."""
+    """All graph optimizations; threads that sleep when there is nothing to do, so that an idle worker costs
+    nothing.
+    """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads or _usable_cores()
@@ -86,12 +88,14 @@ def _open_session(path: Path, options: Any, device: str) -> Any:
         session = onnxruntime.InferenceSession(path, options, providers=_providers(device))
     except Exception as error:  # the runtime's exceptions share no other base
         raise ArtifactError(
-            f"ONNX Runtime {onnxruntime.__version__} can't load {path}: {error}. Upgrade onnxruntime, or fetch or "
+            f"ONNX Runtime {onnxruntime.__version__} can't load {path}: {error}. Upgrade onnxruntime, or "
+            "fetch or "
             "export the model again."
         ) from error
     if device != "cpu" and CUDA not in session.get_providers():
         raise ArtifactError(
-            f"ONNX Runtime could not use {device}, though its CUDA provider is installed: see its log above. Check "
+            f"ONNX Runtime could not use {device}, though its CUDA provider is installed: see its log "
+            "above. Check "
             "the driver, or use --device cpu."
         )
     return session
@@ -112,7 +116,8 @@ def _choose_device(wanted: str) -> str:
         return "cuda" if has_provider and _has_cuda_device() else "cpu"
     if wanted != "cpu" and not has_provider:
         raise ArtifactError(
-            f"Device {wanted} was asked for, but this onnxruntime has only {onnxruntime.get_available_providers()}. "
+            f"Device {wanted} was asked for, but this onnxruntime has only "
+            f"{onnxruntime.get_available_providers()}. "
             "Install moebius[gpu] instead of moebius[cpu], or use --device cpu."
         )
     return wanted
@@ -131,6 +136,7 @@ def _has_cuda_device() -> bool:
 def _require_precision(wanted: str) -> None:
     if wanted not in {"auto", PRECISION}:
         raise ArtifactError(
-            f"The onnxruntime backend computes in {PRECISION}, {wanted} was asked for. Use --precision {PRECISION}, "
+            f"The onnxruntime backend computes in {PRECISION}, {wanted} was asked for. Use --precision "
+            f"{PRECISION}, "
             "or --backend torch."
         )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from service.artifacts import UNET_WEIGHTS, VAE_WEIGHTS, Manifest
 from service.engine.base import Array, EngineInfo, EngineLimits
 from service.engine.latent_engine import Integers, LatentEngine
 from service.errors import ArtifactError
+from service.model.autoencoder import Autoencoder
+from service.model.checkpoint import load_strictly, read_state
 from service.model.primitives import TorchPrimitives
 from service.model.registry import build_autoencoder, build_unet
+from service.model.unet import MoebiusUNet
 from service.probe import check_probe
 from service.settings import Settings
 
@@ -40,7 +42,8 @@ class TorchEngine(LatentEngine):
             EngineLimits(tuple(range(1, settings.max_batch + 1))),
             manifest.latent_downscale,
         )
-        self._networks = _load(folder, manifest, device, precision)
+        unet, autoencoder = load_networks(folder, manifest)
+        self._networks = TorchPrimitives(unet, autoencoder, device=device, precision=precision)
         check_probe(manifest.probe, self, manifest.shape, precision=precision)
 
     def vae_encode(self, images: Array) -> Array:
@@ -56,25 +59,28 @@ class TorchEngine(LatentEngine):
         return self._networks.vae_decode(latents)
 
 
-def _load(folder: Path, manifest: Manifest, device: str, precision: str) -> TorchPrimitives:
+def load_networks(folder: Path, manifest: Manifest) -> tuple[MoebiusUNet, Autoencoder]:
+    """The networks of a stored model on the CPU. `ArtifactError` if the weights don't fit the manifest."""
     try:
         unet = build_unet(manifest.config["unet"])
         autoencoder = build_autoencoder(manifest.config["autoencoder"])
-        unet.load_state_dict(load_file(folder / UNET_WEIGHTS))
-        autoencoder.load_state_dict(load_file(folder / VAE_WEIGHTS))
-    except (ValueError, RuntimeError, KeyError) as error:
+        load_strictly(unet, read_state(folder / UNET_WEIGHTS))
+        load_strictly(autoencoder, read_state(folder / VAE_WEIGHTS))
+    except (ValueError, FileNotFoundError) as error:
         raise ArtifactError(
             f"The weights in {folder} do not fit the networks that its manifest describes: {error}. "
             "Fetch or export the model again."
         ) from error
-    return TorchPrimitives(unet, autoencoder, device=device, precision=precision)
+    return unet, autoencoder
 
 
 def _choose_device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise ArtifactError(f"Device {wanted} was asked for, but PyTorch sees no GPU. Use --device cpu or auto.")
+        raise ArtifactError(
+            f"Device {wanted} was asked for, but PyTorch sees no GPU. Use --device cpu or auto."
+        )
     return wanted
 
 

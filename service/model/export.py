@@ -1,7 +1,7 @@
 """Makes a model of the store out of networks in memory: weights, graphs, parity report, manifest.
 
-The one exporter, used by the command line and by training. The only module of the networks' package that also needs
-onnx and onnxruntime.
+The one exporter, used by the command line and by training. The only module of the networks' package that also
+needs onnx and onnxruntime.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ Precision = Literal["fp16", "fp32"]
 PredictionType = Literal["epsilon", "v_prediction"]
 ARCHITECTURE = "moebius"
 READABLE = 0o644
-SIDE_TO_MEASURE = 64  # pixels: any multiple of the downscale does
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -60,10 +59,11 @@ def export_model(
 ) -> Manifest:
     """Write the model into `folder`, which is made if need be, and return its manifest.
 
-    In "fp16", matrices and filters are stored in half precision and vectors in fp32; what is computed, here and at
-    serving, is what the stored weights say. The networks given are not changed. Files appear in the folder only after
-    ONNX Runtime agreed with PyTorch; the manifest comes last. `card` is the text of the model card, in Markdown.
-    `ArtifactError` if the backends don't agree or a weight does not fit its precision.
+    In "fp16", matrices and filters are stored in half precision and vectors in fp32; what is computed, here
+    and at serving, is what the stored weights say. The networks given are not changed. Files appear in the
+    folder only after ONNX Runtime agreed with PyTorch; the manifest comes last. `card` is the text of the
+    model card, in Markdown. `ArtifactError` if the backends don't agree or a weight does not fit its
+    precision.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
@@ -147,11 +147,7 @@ def _stored(name: str, tensor: Tensor, precision: Precision) -> Tensor:
 
 
 def _shape_of(networks: TorchPrimitives) -> ModelShape:
-    config = networks.unet.config
-    probe = torch.zeros(1, 3, SIDE_TO_MEASURE, SIDE_TO_MEASURE)
-    with torch.inference_mode():
-        latents = networks.autoencoder.encode(probe)
-    downscale = SIDE_TO_MEASURE // latents.shape[-1]
+    config, downscale = networks.unet.config, networks.autoencoder.config.downscale
     return ModelShape(
         image_size=config.sample_size * downscale,
         latent_downscale=downscale,
@@ -179,7 +175,7 @@ def _write_graphs(networks: TorchPrimitives, shape: ModelShape, folder: Path) ->
 
 
 def _move_into_place(draft: Path, folder: Path) -> None:
-    """Replace the folder's files, the manifest last: a crash on the way leaves a model that does not verify."""
+    """Replace the folder's files, the manifest last: a crash on the way leaves what does not verify."""
     folder.mkdir(exist_ok=True)
     for path in sorted(draft.iterdir(), key=lambda path: path.name == MANIFEST):
         path.replace(folder / path.name)

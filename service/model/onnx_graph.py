@@ -1,7 +1,7 @@
 """Turns a network into an ONNX file whose weights stay where they are: in a safetensors file beside it.
 
-Weights are stored once. A tensor stored in half precision is followed by a Cast to fp32 that the runtime folds when
-it loads the file. Everything else (shapes, index tables) is inline and small.
+Weights are stored once. A tensor stored in half precision is followed by a Cast to fp32 that the runtime
+folds when it loads the file. Everything else (shapes, index tables) is inline and small.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class StoredTensor:
 
 
 def stored_tensors(path: Path) -> dict[str, StoredTensor]:
-    """Read the places of all tensors from a safetensors header (little-endian length, JSON, then the data)."""
+    """Read the places of all tensors from a safetensors header (little-endian length, JSON, data)."""
     with path.open("rb") as file:
         header_bytes = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(header_bytes))
@@ -55,12 +55,18 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
 
 
 def write_graph(
-    network: nn.Module, inputs: Mapping[str, Tensor], output: str, path: Path, weights: Path, *, prefix: str = ""
+    network: nn.Module,
+    inputs: Mapping[str, Tensor],
+    output: str,
+    path: Path,
+    weights: Path,
+    *,
+    prefix: str = "",
 ) -> None:
     """Export `network(*inputs)` to `path`, batch first and free, its parameters pointing into `weights`.
 
-    `prefix` is what the network's parameter names have before the names in `weights`. `weights` must lie beside
-    `path`. `ArtifactError` if the graph holds large values that `weights` does not.
+    `prefix` is what the network's parameter names have before the names in `weights`. `weights` must lie
+    beside `path`. `ArtifactError` if the graph holds large values that `weights` does not.
     """
     model = _trace(network, inputs, output)
     tensors = stored_tensors(weights)
@@ -101,7 +107,7 @@ def _trace(network: nn.Module, inputs: Mapping[str, Tensor], output: str) -> ir.
 def _optimize(model: ir.Model, parameters: list[ir.Value]) -> None:
     """Simplify the graph without touching a parameter: as inputs, they are nothing that could be folded."""
     for value in parameters:
-        del model.graph.initializers[value.name]
+        del model.graph.initializers[str(value.name)]
         value.const_value = None
         model.graph.inputs.append(value)
     optimizer.optimize_ir(model)
@@ -109,9 +115,7 @@ def _optimize(model: ir.Model, parameters: list[ir.Value]) -> None:
         model.graph.inputs.remove(value)
 
 
-def _point_into(
-    graph: ir.Graph, value: ir.Value, stored: StoredTensor, weights: Path, prefix: str
-) -> None:
+def _point_into(graph: ir.Graph, value: ir.Value, stored: StoredTensor, weights: Path, prefix: str) -> None:
     """Give a parameter its bytes in `weights`; cast to fp32 what is stored in half precision."""
     if not value.uses():
         return
@@ -121,7 +125,12 @@ def _point_into(
         shape=ir.Shape(stored.shape), name=value.name, base_dir=weights.parent,
     )  # fmt: skip
     if stored.dtype == ir.DataType.FLOAT16:
-        half = ir.Value(name=value.name, type=ir.TensorType(stored.dtype), shape=ir.Shape(stored.shape), const_value=tensor)
+        half = ir.Value(
+            name=value.name,
+            type=ir.TensorType(stored.dtype),
+            shape=ir.Shape(stored.shape),
+            const_value=tensor,
+        )
         cast = ir.node("Cast", [half], {"to": ir.DataType.FLOAT})
         cast.outputs[0].name = f"{value.name}.fp32"
         value.replace_all_uses_with(cast.outputs[0])
@@ -141,7 +150,8 @@ def _require_small_rest(graph: ir.Graph, path: Path) -> None:
     if sum(inline.values()) > MAX_INLINE_BYTES:
         largest = max(inline, key=lambda name: inline[name])
         raise ArtifactError(
-            f"{path.name} would hold {sum(inline.values())} bytes of values that are not in the weights file, "
+            f"{path.name} would hold {sum(inline.values())} bytes of values that are not in the weights "
+            "file, "
             f"{MAX_INLINE_BYTES} are allowed; the largest is {largest} with {inline[largest]} bytes."
         )
 

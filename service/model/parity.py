@@ -58,11 +58,19 @@ def measure_parity(expected: TorchPrimitives, folder: Path, shape: ModelShape) -
     if wrong:
         raise ArtifactError(
             f"The exported model does not compute what the network does: relative errors {wrong}, at most "
-            f"{PARITY_TOLERANCE} is allowed. Nothing was written. If only large weights are off, store them in fp32."
+            f"{PARITY_TOLERANCE} is allowed. Nothing was written. If only large weights are off, store them "
+            "in fp32."
         )
     assert probe is not None
-    versions = {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__}
-    return Parity(**errors, batches=BATCHES, **versions), probe
+    parity = Parity(
+        noise=errors["noise"],
+        latents=errors["latents"],
+        picture=errors["picture"],
+        batches=BATCHES,
+        torch=torch.__version__,
+        onnxruntime=onnxruntime.__version__,
+    )
+    return parity, probe
 
 
 def relative_error(expected: Array, found: Array) -> float:

@@ -19,8 +19,8 @@ Integers = npt.NDArray[np.int64]
 class TorchPrimitives:
     """A U-Net and an autoencoder in evaluation mode.
 
-    `precision` is what the U-Net computes in ("fp32", "fp16" or "bf16", by autocast); the autoencoder stays in fp32,
-    where half precision costs visible detail and saves little of the time.
+    `precision` is what the U-Net computes in ("fp32", "fp16" or "bf16", by autocast); the autoencoder stays
+    in fp32, where half precision costs visible detail and saves little of the time.
     """
 
     def __init__(
@@ -40,7 +40,9 @@ class TorchPrimitives:
     def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
         """The network's output [N, 4, h, w] for sample [N, 9, h, w], timesteps [N] and token ids [N, 10]."""
         with self._autocast():
-            output = self.unet(self._to_device(sample), self._to_device(timesteps), self._to_device(token_ids))
+            output = self.unet(
+                self._to_device(sample), self._to_device(timesteps), self._to_device(token_ids)
+            )
         return _to_numpy(output)
 
     @torch.inference_mode()

@@ -17,9 +17,10 @@ from service.model.checkpoint import (
     modernize_attention_names,
     read_state,
 )
-from service.model.config import FULL, AutoencoderKLConfig, UNetConfig
+from service.model.config import AutoencoderKLConfig, UNetConfig
 from service.model.diffusers_config import autoencoder_config
 from service.model.nano_autoencoder import NanoAutoencoder, NanoAutoencoderConfig
+from service.model.published import infer_unet_config
 from service.model.unet import MoebiusUNet
 from service.model.vae import AutoencoderKL
 
@@ -38,17 +39,21 @@ def build_unet(config: Mapping[str, Any]) -> MoebiusUNet:
 
 
 def build_autoencoder(config: Mapping[str, Any]) -> Autoencoder:
-    """Build an autoencoder with fresh weights; `config["type"]` says which. `ValueError` names a wrong field."""
+    """Build an autoencoder with fresh weights; `config["type"]` says which. Errors as in `build_unet`."""
     kind = config.get("type")
     if kind not in _AUTOENCODERS:
         raise ValueError(f"type must be one of {sorted(_AUTOENCODERS)}, got {kind!r}")
     return _AUTOENCODERS[kind](dict(config))
 
 
-def import_unet(folder: Path, config: UNetConfig = FULL) -> MoebiusUNet:
-    """Read a published variant's folder. `CheckpointMismatch`, `UnreadableCheckpoint` or `FileNotFoundError`."""
-    network = MoebiusUNet(config)
-    load_strictly(network, read_state(_weights_in(folder)))
+def import_unet(folder: Path, config: UNetConfig | None = None) -> MoebiusUNet:
+    """Read a published variant's folder, strictly; a configuration that is not given is read off the weights.
+
+    Raises `CheckpointMismatch`, `UnreadableCheckpoint` (both `ValueError`) or `FileNotFoundError`.
+    """
+    state = read_state(_weights_in(folder))
+    network = MoebiusUNet(config or infer_unet_config(state))
+    load_strictly(network, state)
     return network.eval()
 
 
