@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO
+from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -89,7 +90,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """The address for `QueueClient` and `QueueConsumer`."""
-        return f"unix://{self._socket}"
+        return f"unix://{quote(str(self._socket))}"
 
     @property
     def running(self) -> bool:

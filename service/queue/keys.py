@@ -27,14 +27,15 @@ def new_job_id(shard: int = 0) -> str:
 class Shard:
     """One part of the queue: its keys live in one slot of a cluster, so that a script may touch them all.
 
-    ledger       hash: epoch (another one once data were lost), bytes, pace (mean ms of a run), clock:MODEL
+    ledger       hash: epoch (another one once data were lost), bytes, arrivals, pace (mean ms of a run),
+                 clock:MODEL (of the fair order)
     leases       zset: running job -> when its worker loses it, server ms
     deadlines    zset: job that has not ended -> its deadline, server ms
     sizes        hash: job that has not ended -> payload bytes
     workers      zset: worker -> when its registration ends, server ms
-    ready:MODEL  zset: waiting job -> its start tag in the fair order
+    ready:MODEL  zset: waiting job -> its tag in the fair order
 
-    With a lifetime: worker:ID, a worker's registration; flow:MODEL:PRIORITY:CLIENT, the start tag of its next
+    With a lifetime: worker:ID, a worker's registration; flow:MODEL:PRIORITY:CLIENT, the start of its next
     job; job:ID, image:ID, mask:ID and result:ID, kept until the deadline + the result's lifetime.
     """
 

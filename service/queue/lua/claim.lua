@@ -13,31 +13,31 @@ local function first()
       best, best_tag, best_model = head[1], tonumber(head[2]), ARGV[index]
     end
   end
-  return best, best_tag, best_model
+  return best, best_model
 end
 
-local function take(id, tag, model, waited)
+local function take(id, model, start, waited)
   redis.call('ZREM', READY .. model, id)
   redis.call('ZADD', LEASES, now + lease, id)
   redis.call('HSET', JOB .. id, 'status', 'running', 'claimed_at', now, 'worker', worker)
   local clock = tonumber(redis.call('HGET', LEDGER, 'clock:' .. model) or 0)
-  redis.call('HSET', LEDGER, 'clock:' .. model, string.format('%.17g', math.max(clock, tag)))
+  redis.call('HSET', LEDGER, 'clock:' .. model, string.format('%.17g', math.max(clock, start)))
   local attempt = redis.call('HINCRBY', JOB .. id, 'attempts', 1)
   return {id, redis.call('HINCRBY', JOB .. id, 'token', 1), attempt, waited}
 end
 
 local taken, expired = {}, 0
 while #taken < most and expired < most_expiries do
-  local id, tag, model = first()
+  local id, model = first()
   if not id then break end
-  local job = redis.call('HMGET', JOB .. id, 'deadline', 'queued_at')
+  local job = redis.call('HMGET', JOB .. id, 'deadline', 'start', 'queued_at')
   if not job[1] then
     forget(id, model)
   elseif tonumber(job[1]) <= now then
     revoke(id, 'expired')
     expired = expired + 1
   else
-    taken[#taken + 1] = take(id, tag, model, now - job[2])
+    taken[#taken + 1] = take(id, model, tonumber(job[2]), now - job[3])
   end
 end
 return {expired, taken}

@@ -79,6 +79,15 @@ async def test_one_clients_jobs_run_in_the_order_they_came(
     assert [claim.job.id for claim in consumer.claim([MODEL], 6, 0)] == [job.id for job in jobs]
 
 
+async def test_clients_who_start_together_run_in_the_order_they_came(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    guests = [f"guest-{index}" for index in range(8)]
+    for guest in guests:
+        await client.submit(new_job(guest))
+    assert await claimed_order(consumer) == guests
+
+
 async def test_a_flood_of_one_client_does_not_delay_another(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob
 ) -> None:
@@ -96,7 +105,7 @@ async def test_a_client_gains_nothing_by_waiting_idle(
     consumer.claim([MODEL], 3, 0)
     for owner in ("newcomer", "newcomer", "newcomer"):
         await client.submit(new_job(owner))
-    assert "busy" in (await claimed_order(consumer))[:2]
+    assert "busy" in (await claimed_order(consumer))[:3]
 
 
 async def test_batch_work_is_slowed_but_not_starved(

@@ -100,6 +100,12 @@ def test_a_folder_too_deep_for_a_socket_gets_one_elsewhere(tmp_path: Path) -> No
     assert not address.exists()
 
 
+@pytest.mark.parametrize("name", ["a b", "50%25?db=1#x", "'quoted\"", "--port"])
+def test_any_folder_name_will_do(tmp_path: Path, name: str) -> None:
+    with EmbeddedServer(tmp_path / name) as server, redis.Redis.from_url(server.url) as connection:
+        assert connection.config_get("dir") == {"dir": str(tmp_path / name)}
+
+
 def test_the_server_has_a_session_of_its_own(tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path):
         (process,) = servers_of(tmp_path)

@@ -14,6 +14,7 @@ from service.errors import EmptyMask, JobCancelled, JobExpired, JobNotFound, Not
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.keys import Shard, new_job_id
+from service.settings import Settings
 from tests.integration.queue.conftest import ALICE, MODEL, RESULT
 
 NewJob = Callable[..., Job]
@@ -43,13 +44,44 @@ async def test_a_waiter_gets_the_result_whole(
     assert await waiter == RESULT
 
 
+async def subscribed(server: redis.Redis, channel: str) -> None:
+    """Poll until somebody listens."""
+    async with asyncio.timeout(60):
+        while server.pubsub_numsub(channel)[0][1] == 0:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_blocked_worker_is_woken_by_a_submit(
-    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+    client: QueueClient,
+    consumer: QueueConsumer,
+    new_job: NewJob,
+    server: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("service.queue.consumer.POLL", 60.0)
     claiming = asyncio.create_task(asyncio.to_thread(consumer.claim, [MODEL], 1, 30))
+    await subscribed(server, Shard().wake(MODEL))
     job = new_job()
     await client.submit(job)
     assert [claim.job.id for claim in await claiming] == [job.id]
+
+
+async def test_a_waiter_is_woken_by_the_result(
+    client: QueueClient,
+    consumer: QueueConsumer,
+    new_job: NewJob,
+    server: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.queue.client.POLL", 60.0)
+    job = new_job(timeout=600)
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    waiter = asyncio.create_task(client.wait(job.id, ALICE))
+    await subscribed(server, Shard().done)
+    consumer.finish(claim, RESULT)
+    async with asyncio.timeout(30):
+        assert await waiter == RESULT
 
 
 async def test_an_empty_queue_gives_nothing(consumer: QueueConsumer) -> None:
@@ -243,6 +275,18 @@ async def test_an_ended_job_leaves_neither_input_nor_bookkeeping(
     kinds = {key.removeprefix("moebius:{s0}:").split(":")[0] for key in left}
     assert kinds == {"ledger", "job", "result", "flow"}
     assert server.hget(Shard().key("ledger"), "bytes") == b"0"
+
+
+async def test_a_result_is_kept_as_long_as_the_knob_says_and_its_job_no_longer(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis, settings: Settings
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    consumer.finish(claim, RESULT)
+    for kind in ("job", "result"):
+        lifetime = server.pttl(Shard().key(kind, job.id)) / 1000
+        assert settings.result_ttl - 60 < lifetime <= settings.result_ttl
 
 
 async def test_every_ended_job_is_counted_once(
