@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from service import telemetry
 from service.contracts import Job, JobStatus, Result, ServedModel, Status
-from service.errors import JobNotFound, NotReady, QueueFull, QueueLost, QueueUnavailable
+from service.errors import InternalError, JobNotFound, NotReady, QueueFull, QueueLost, QueueUnavailable
 from service.queue.connection import connect_async, queue_errors
 from service.queue.fairness import WEIGHTS, cost_of
 from service.queue.keys import FLOW_LIFETIME, UPLOAD_LIFETIME, Shard
@@ -184,7 +184,11 @@ class QueueClient:
             fields = await self._redis.hgetall(Shard.of(seen.status.id).key("result", seen.status.id))
         if not fields:
             raise _not_found(seen.status.id)
-        return decode_result(cast(dict[bytes, bytes], fields))
+        try:
+            return decode_result(cast(dict[bytes, bytes], fields))
+        except ValueError as error:
+            detail = "The result was written by another version. Run edges and workers of the same version."
+            raise InternalError(detail) from error
 
 
 def _heed_cancel() -> None:

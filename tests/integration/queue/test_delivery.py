@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from service.contracts import Failure, Job, Status
-from service.errors import JobDeadLettered
+from service.errors import InternalError, JobDeadLettered
 from service.queue.client import QueueClient
 from service.queue.consumer import MOST_ATTEMPTS, Claim, QueueConsumer
 from service.queue.keys import Shard
@@ -183,6 +183,18 @@ async def test_a_job_of_another_version_fails_and_harms_no_other(
     failure = (await client.status(odd.id, ALICE)).failure
     assert failure is not None
     assert "same version" in failure.detail
+
+
+async def test_a_result_of_another_version_is_an_error_that_says_so(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    (claim,) = consumer.claim([MODEL], 1, 0)
+    consumer.finish(claim, RESULT)
+    server.hset(Shard().key("result", job.id), "meta", b"{}")
+    with pytest.raises(InternalError, match="same version"):
+        await client.wait(job.id, ALICE)
 
 
 async def test_claiming_reclaims_by_itself(
