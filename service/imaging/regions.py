@@ -17,6 +17,7 @@ from service.imaging.picture import Flags
 CELL = 8  # pixels; holes closer than that are one
 MIN_CONTEXT = 128
 SLENDER = 4  # a hole longer than that times its width is tiled along its length
+NEIGHBOURS = np.ones((3, 3), np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,12 @@ def plan_regions(
     planner = _Planner(mask.shape[1], mask.shape[0], model_size, context)
     if strategy is Strategy.RESIZE:
         return (planner.whole(bounding_box(mask)),)
+    frame = bounding_box(mask)
+    inside = mask[frame.top : frame.bottom, frame.left : frame.right]
+    cells = _pooled(inside)
     gap = 0
     while True:
-        boxes = _hole_boxes(mask, gap)
+        boxes = [_moved(_tight(inside, span), frame) for span in _hole_spans(cells, gap)]
         if len(boxes) <= MAX_CROPS:
             regions = tuple(planner.region(box) for box in planner.joined(boxes))
             if len(regions) == 1 or sum(len(region.crops) for region in regions) <= MAX_CROPS:
@@ -67,21 +71,26 @@ def plan_regions(
         gap = max(1, 2 * gap)
 
 
-def _hole_boxes(mask: Flags, gap: int) -> list[Box]:
-    """Disjoint boxes around the holes of a mask; those nearer than `gap` cells (each way) share one."""
-    frame = bounding_box(mask)
-    inside = mask[frame.top : frame.bottom, frame.left : frame.right]
-    cells = _pooled(inside)
-    labels, _ = ndimage.label(dilated(cells, gap), structure=np.ones((3, 3)))
+Span = tuple[slice, slice]
+
+
+def _hole_spans(cells: Flags, gap: int) -> list[Span]:
+    """Disjoint rectangles of cells around the holes; those nearer than `gap` cells (each way) share one."""
+    grown = dilated(cells, gap)
+    labels, _ = ndimage.label(grown, structure=NEIGHBOURS)
     labels[~cells] = 0
-    spans = [span for span in ndimage.find_objects(labels) if span is not None]
-    boxes = []
-    for rows, columns in _disjoint(spans, cells.shape):
-        part = inside[rows.start * CELL : rows.stop * CELL, columns.start * CELL : columns.stop * CELL]
-        tight = bounding_box(part)
-        left, top = frame.left + columns.start * CELL, frame.top + rows.start * CELL
-        boxes.append(Box(left + tight.left, top + tight.top, left + tight.right, top + tight.bottom))
-    return boxes
+    return _disjoint([span for span in ndimage.find_objects(labels) if span is not None], cells.shape)
+
+
+def _tight(flags: Flags, span: Span) -> Box:
+    """The box around the set flags within a rectangle of cells."""
+    left, top = span[1].start * CELL, span[0].start * CELL
+    tight = bounding_box(flags[top : span[0].stop * CELL, left : span[1].stop * CELL])
+    return Box(left + tight.left, top + tight.top, left + tight.right, top + tight.bottom)
+
+
+def _moved(box: Box, frame: Box) -> Box:
+    return Box(box.left + frame.left, box.top + frame.top, box.right + frame.left, box.bottom + frame.top)
 
 
 def _pooled(flags: Flags) -> Flags:
@@ -91,16 +100,13 @@ def _pooled(flags: Flags) -> Flags:
     return np.logical_or.reduceat(np.logical_or.reduceat(flags, rows, axis=0), columns, axis=1)
 
 
-Span = tuple[slice, slice]
-
-
 def _disjoint(spans: list[Span], shape: tuple[int, ...]) -> list[Span]:
     """Merge rectangles that touch until none do."""
     while True:
         painted = np.zeros(shape, np.bool_)
         for span in spans:
             painted[span] = True
-        labels, count = ndimage.label(painted, structure=np.ones((3, 3)))
+        labels, count = ndimage.label(painted, structure=NEIGHBOURS)
         spans_merged: list[Span] = ndimage.find_objects(labels)
         if count == len(spans):
             return spans_merged

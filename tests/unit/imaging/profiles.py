@@ -52,7 +52,7 @@ def _to_lab(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     transform = ImageCms.buildTransform(
         ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
     )
-    lab = np.array(ImageCms.applyTransform(Image.fromarray(rgb[None]), transform))[0]
+    lab: npt.NDArray[np.uint8] = np.array(ImageCms.applyTransform(Image.fromarray(rgb[None]), transform))[0]
     lab[:, 1:] ^= 128  # Pillow's LAB keeps a and b signed; the table's are offset by 128
     return lab
 

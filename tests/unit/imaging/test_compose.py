@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from service.contracts import Params
+from service.contracts import Params, Strategy
 from service.imaging.compose import blended, matched, ring_shift
 from service.imaging.picture import Flags
 from service.imaging.retouch import finish, prepare
@@ -83,11 +83,11 @@ def test_padding_is_no_part_of_the_ring() -> None:
 def test_blending_rounds_to_the_nearest_level(seed: int, kind: type[np.uint8] | type[np.uint16]) -> None:
     generator = np.random.default_rng(seed)
     white = int(np.iinfo(kind).max)
-    below, above = (generator.integers(0, white + 1, (5, 6, 3)).astype(kind) for _ in range(2))
+    below, above = (generator.integers(0, white + 1, (5, 6, 3)) for _ in range(2))
     alpha = generator.integers(0, 256, (5, 6), dtype=np.uint8)
     weight = alpha[..., None] / 255
     exact = below * (1 - weight) + above * weight
-    assert np.abs(blended(below, above, alpha) - exact).max() <= 0.5 + 1e-6
+    assert np.abs(blended(below.astype(kind), above.astype(kind), alpha) - exact).max() <= 0.5 + 1e-6
 
 
 def test_blending_with_alpha_0_or_255_is_exact() -> None:
@@ -123,7 +123,7 @@ def test_overlapping_tiles_fade_into_each_other() -> None:
 def test_a_fill_made_smaller_comes_back_in_place() -> None:
     ramp = np.broadcast_to(np.linspace(0, 255, 512)[None, :, None], (512, 512, 3)).round().astype(np.uint8)
     image = encoded(decoded(encoded(flat("RGB", 0))).resize((512, 512)))
-    params = Params(color_match=False, dilate=0, feather=0, strategy="resize")
+    params = Params(color_match=False, dilate=0, feather=0, strategy=Strategy.RESIZE)
     mask = encoded(box_mask(512, 512, (100, 100, 400, 400)))
     retouch = prepare(image, mask, params, model_size=MODEL_SIZE, max_pixels=MAX_PIXELS)
     small = ramp.reshape(64, 8, 64, 8, 3).mean(axis=(1, 3)).astype(np.float32)

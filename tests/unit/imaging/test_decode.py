@@ -29,6 +29,22 @@ def png(width: int, height: int, depth: int, color_type: int, rows: bytes = b"")
     return PNG_START + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def deep_tiff() -> bytes:
+    """8 x 8 pixels of 16-bit RGB."""
+    tags = [
+        (256, 3, 1, 8),
+        (257, 3, 1, 8),
+        (258, 3, 3, 122),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, 128),
+    ]
+    tags += [(277, 3, 1, 3), (278, 3, 1, 8), (279, 4, 1, 384)]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<HHH", 16, 16, 16) + bytes(384)
+
+
 def animated(picture_format: str) -> bytes:
     frames = [noise("RGB", 16, 16, seed) for seed in range(3)]
     return encoded(frames[0], picture_format, save_all=True, append_images=frames[1:])
@@ -54,6 +70,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "16-bit RGB in PNG": (lambda: png(8, 8, 16, 2, bytes(49 * 8)), "unsupported_picture", "8 bits"),
     "16-bit RGBA in PNG": (lambda: png(8, 8, 16, 6, bytes(65 * 8)), "unsupported_picture", "8 bits"),
     "16-bit gray with alpha": (lambda: png(8, 8, 16, 4, bytes(33 * 8)), "unsupported_picture", "8 bits"),
+    "16-bit RGB in TIFF": (deep_tiff, "unsupported_picture", "8 bits"),
     "16-bit RGB in PPM": (lambda: b"P6 8 8 65535\n" + bytes(384), "unsupported_picture", "8 bits"),
     "floating point pixels": (
         lambda: encoded(Image.new("F", (16, 16)), "TIFF"),
@@ -101,21 +118,6 @@ def test_a_truncated_picture_is_refused(picture_format: str) -> None:
         decode_picture(data, max_pixels=MAX_PIXELS)
     assert caught.value.code == "truncated_image"
     assert "complete file" in caught.value.detail
-
-
-@pytest.mark.parametrize("picture_format", ["TIFF", "PNG"])
-def test_sixteen_bit_colors_are_never_narrowed_in_silence(picture_format: str) -> None:
-    tifffile = pytest.importorskip("tifffile")
-    skimage_io = pytest.importorskip("io")
-    buffer = skimage_io.BytesIO()
-    if picture_format == "TIFF":
-        tifffile.imwrite(buffer, np.zeros((16, 16, 3), np.uint16), photometric="rgb")
-        data = buffer.getvalue()
-    else:
-        data = png(16, 16, 16, 2, bytes(97 * 16))
-    with pytest.raises(InvalidPicture) as caught:
-        inspect_picture(data, max_bytes=2**25, max_pixels=MAX_PIXELS)
-    assert caught.value.code == "unsupported_picture"
 
 
 FORMATS_OF_MODES = [
@@ -173,25 +175,32 @@ SEEDS = [
 ] + [encoded(noise("P", 24, 24), "GIF"), b"P6 8 8 255\n" + bytes(192)]
 
 
+def refusal_of(call: Callable[[], object]) -> str | None:
+    """The code that a call is refused with; any other exception is a failure."""
+    try:
+        call()
+    except InpaintError as error:
+        return error.code
+    return None
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.data())
 def test_hostile_bytes_are_refused_in_our_own_words(data: st.DataObject) -> None:
     damaged = bytearray(data.draw(st.sampled_from(SEEDS)))
     for _ in range(data.draw(st.integers(1, 8))):
         damaged[data.draw(st.integers(0, min(len(damaged) - 1, 200)))] = data.draw(st.integers(0, 255))
-    for call in (
-        lambda: inspect_picture(bytes(damaged), max_bytes=2**25, max_pixels=10**6),
-        lambda: decode_picture(bytes(damaged), max_pixels=10**6),
+    for refusal in (
+        refusal_of(lambda: inspect_picture(bytes(damaged), max_bytes=2**25, max_pixels=10**6)),
+        refusal_of(lambda: decode_picture(bytes(damaged), max_pixels=10**6)),
     ):
-        try:
-            call()
-        except InpaintError as error:
-            assert error.code in {
-                "not_an_image",
-                "truncated_image",
-                "too_many_pixels",
-                "picture_too_small",
-                "animated_image",
-                "unsupported_picture",
-                "invalid_color_profile",
-            }
+        assert refusal in {
+            None,
+            "not_an_image",
+            "truncated_image",
+            "too_many_pixels",
+            "picture_too_small",
+            "animated_image",
+            "unsupported_picture",
+            "invalid_color_profile",
+        }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from typing import Literal
+
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin
@@ -41,7 +44,7 @@ def test_the_output_has_the_inputs_format(picture_format: str) -> None:
 @pytest.mark.parametrize("output", list(OutputFormat))
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
 def test_every_mode_can_be_asked_for_in_every_output_format(mode: str, output: OutputFormat) -> None:
-    retouch, done = done_with(encoded(noise(mode, 96, 80), "TIFF"), output_format=output)
+    _, done = done_with(encoded(noise(mode, 96, 80), "TIFF"), output_format=output)
     result = decoded(done.data)
     assert (result.format, result.size) == (output.value.upper(), (96, 80))
     assert result.convert("RGB").getpixel((45, 45)) is not None
@@ -143,7 +146,7 @@ def test_the_exif_thumbnail_that_still_shows_the_object_is_dropped() -> None:
     entries = {0x0201: 0, 0x0202: len(thumbnail)}
     raw = bytearray(exif_of())
     tiff = raw[6:]
-    order = "little" if tiff[:2] == b"II" else "big"
+    order: Literal["big", "little"] = "big" if tiff[:2] == b"MM" else "little"
     first = int.from_bytes(tiff[4:8], order)
     end = first + 2 + 12 * int.from_bytes(tiff[first : first + 2], order)
     start = len(tiff)
@@ -210,22 +213,9 @@ def test_a_color_key_stays_and_no_filled_pixel_becomes_transparent(
 
 
 def test_a_bmp_with_alpha_becomes_png_and_says_so() -> None:
-    header = (
-        b"BM"
-        + (122 + 64 * 4).to_bytes(4, "little")
-        + bytes(4)
-        + (122).to_bytes(4, "little")
-        + (108).to_bytes(4, "little")
-        + (8).to_bytes(4, "little")
-        + (8).to_bytes(4, "little")
-        + (1).to_bytes(2, "little")
-        + (32).to_bytes(2, "little")
-        + (3).to_bytes(4, "little")
-        + (256).to_bytes(4, "little")
-        + bytes(16)
-        + bytes.fromhex("0000ff00 00ff0000 ff000000 000000ff".replace(" ", ""))
-        + bytes(52)
-    )
+    header = struct.pack("<2sIII", b"BM", 122 + 256, 0, 122)
+    header += struct.pack("<IiiHHIIiiII", 108, 8, 8, 1, 32, 3, 256, 0, 0, 0, 0)
+    header += struct.pack("<4I", 0xFF0000, 0x00FF00, 0x0000FF, 0xFF000000) + bytes(52)
     mask = encoded(box_mask(8, 8, (2, 2, 5, 5)))
     _, done = retouched(
         header + bytes([10, 20, 30, 200]) * 64, mask, Params(dilate=0, feather=0, color_match=False)

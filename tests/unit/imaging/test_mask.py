@@ -29,11 +29,9 @@ def expected(box: tuple[int, int, int, int] = BOX, size: tuple[int, int] = SIZE)
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
 def test_white_means_fill_in_every_mode(mode: str) -> None:
-    mask = box_mask(*SIZE, BOX)
-    if mode == "I;16":
-        mask = Image.fromarray(np.asarray(mask).astype(np.uint16) * 257)
-    else:
-        mask = mask.convert(mode)
+    gray = box_mask(*SIZE, BOX)
+    deep = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
+    mask = deep if mode == "I;16" else gray.convert(mode)
     np.testing.assert_array_equal(flags_of(encoded(mask, "TIFF")), expected())
 
 

@@ -1,4 +1,4 @@
-"""Palette pictures: the fill takes free places; without any the picture becomes RGB, a GIF the nearest colours."""
+"""Palette pictures: the fill takes free places; without any the picture becomes RGB, a GIF stays as it is."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.contracts import Params
+from service.contracts import Params, Strategy
 from service.imaging.retouch import Retouch, prepare
 from service.imaging.tiles import area_downscaled
 from tests.unit.imaging.pictures import MAX_PIXELS, box_mask, encoded, flat, noise
@@ -50,7 +50,7 @@ def test_the_models_hole_covers_whole_latent_cells() -> None:
 
 def test_a_thin_line_survives_downscaling() -> None:
     image, mask = encoded(noise("RGB", 600, 600)), encoded(box_mask(600, 600, (300, 20, 301, 580)))
-    ((_, tile_mask),) = prepared(image, mask, Params(dilate=0, feather=0, strategy="resize")).tiles
+    ((_, tile_mask),) = prepared(image, mask, Params(dilate=0, feather=0, strategy=Strategy.RESIZE)).tiles
     assert tile_mask.any(axis=1).all()
 
 
