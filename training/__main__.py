@@ -22,15 +22,37 @@ def read_recipe(path: Path, section: str, kind: type[Recipe]) -> Recipe:
     return kind(**{name: Path(value) if types[name] == "Path" else value for name, value in values.items()})
 
 
+def train_autoencoder(config: Path) -> None:
+    """Photographs -> a trained autoencoder."""
+    from training.autoencoder import AutoencoderRecipe, AutoencoderTrainer
+
+    AutoencoderTrainer(read_recipe(config, "autoencoder", AutoencoderRecipe)).run()
+
+
+def encode_latents(config: Path) -> None:
+    """Photographs and a trained autoencoder -> shards of latents."""
+    from training.latents import LatentRecipe, encode_recipe
+
+    encode_recipe(read_recipe(config, "latents", LatentRecipe))
+
+
+def train_diffusion(config: Path) -> None:
+    """Shards of latents -> a trained U-Net."""
+    from training.diffusion import DiffusionRecipe, DiffusionTrainer
+
+    DiffusionTrainer(read_recipe(config, "train", DiffusionRecipe)).run()
+
+
+JOBS = {"autoencoder": train_autoencoder, "latents": encode_latents, "train": train_diffusion}
+
+
 def main() -> None:
     """Run one job."""
     parser = argparse.ArgumentParser(prog="python -m training")
-    parser.add_argument("job", choices=["autoencoder"])
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("job", choices=sorted(JOBS))
+    parser.add_argument("--config", type=Path, required=True, help="a file of training/recipes/")
     arguments = parser.parse_args()
-    from training.autoencoder import AutoencoderRecipe, AutoencoderTrainer
-
-    AutoencoderTrainer(read_recipe(arguments.config, "autoencoder", AutoencoderRecipe)).run()
+    JOBS[arguments.job](arguments.config)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,10 @@ from typing import Any
 
 import torch
 
+from service.model.config import UNetConfig
+from service.model.nano_autoencoder import NanoAutoencoder, NanoAutoencoderConfig
+from service.model.unet import MoebiusUNet
+
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write beside `path`, flush to disk, then rename over it."""
@@ -25,3 +29,26 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state
+
+
+def _required(folder: Path) -> dict[str, Any]:
+    state = load_checkpoint(folder / "checkpoint.pt")
+    if state is None:
+        raise FileNotFoundError(f"no checkpoint.pt in {folder}: run the training job that writes it first")
+    return state
+
+
+def averaged_autoencoder(folder: Path) -> NanoAutoencoder:
+    """The averaged autoencoder of a training run, in evaluation mode. Raises FileNotFoundError without a checkpoint."""
+    state = _required(folder)
+    network = NanoAutoencoder(NanoAutoencoderConfig.from_dict(state["config"]))
+    network.load_state_dict(state["average"])
+    return network.eval()
+
+
+def averaged_unet(folder: Path) -> MoebiusUNet:
+    """The averaged U-Net of a training run, in evaluation mode. Raises FileNotFoundError without a checkpoint."""
+    state = _required(folder)
+    network = MoebiusUNet(UNetConfig.from_dict(state["config"]))
+    network.load_state_dict(state["average"])
+    return network.eval()

@@ -11,9 +11,38 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from training.checkpoints import averaged_autoencoder
+from training.masks import MaskSampler
+from training.photos import CropSampler, load_cutouts, load_photos
 from training.samples import Sample, SampleSource, cell_mask
 
-Half = npt.NDArray[np.float16]
+
+@dataclass(frozen=True)
+class LatentRecipe:
+    """Settings of the encode-once job (recipes/nano.yaml). `autoencoder` is the folder of its training run."""
+
+    photos: Path
+    cutouts: Path
+    autoencoder: Path
+    output: Path
+    shards: int
+    size: int = 256
+    side: int = 256
+    seed: int = 1
+
+
+def encode_recipe(recipe: LatentRecipe) -> None:
+    """Run the job."""
+    autoencoder = averaged_autoencoder(recipe.autoencoder).to(memory_format=torch.channels_last)
+    source = SampleSource(
+        CropSampler(load_photos(recipe.photos), recipe.side, least=0.6),
+        MaskSampler(recipe.side),
+        load_cutouts(recipe.cutouts),
+    )
+    cell = autoencoder.config.downscale
+    write_shards(
+        recipe.output, source, autoencoder.encode, cell=cell, shards=recipe.shards, size=recipe.size, seed=recipe.seed
+    )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class LossLog:
             self.header = False
         self.writer.writerow([step, *(f"{value:.5f}" for value in terms.values())])
         self.recent.append(terms)
-        if (step + 1) % 50 == 0:
+        if (step + 1) % 10 == 0:
             self.file.flush()
             means = {name: sum(row[name] for row in self.recent) / len(self.recent) for name in terms}
             shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())

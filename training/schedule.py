@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from service.engine.sampler import alphas_cumprod
+
 
 def learning_rate_scale(step: int, warmup: int, steps: int) -> float:
     """Linear warm-up, then a cosine down to 2 % of the peak."""
@@ -18,6 +20,4 @@ def learning_rate_scale(step: int, warmup: int, steps: int) -> float:
 
 def noise_schedule() -> Tensor:
     """alphas_cumprod [1000] of the scaled-linear betas 0.00085 .. 0.012 (the sampler's own table)."""
-    from service.engine.sampler import alphas_cumprod
-
-    return torch.from_numpy(alphas_cumprod()).float()
+    return torch.tensor(alphas_cumprod())
