@@ -54,8 +54,8 @@ class ResidualBlock(nn.Module):
         y = self.conv1(F.silu(self.norm1(x)))
         y = y + self.time_emb_proj(F.silu(time_embedding))[:, :, None, None]
         y = self.conv2(F.silu(self.norm2(y)))
-        shortcut: Tensor = self.conv_shortcut(x)
-        return shortcut + y
+        output: Tensor = self.conv_shortcut(x) + y
+        return output
 
 
 class NamedConv(nn.Module):
@@ -162,7 +162,7 @@ class Upsample(NamedConv):
 
 
 class DownLevel(nn.Module):
-    """Residual and LlMI blocks of one level on the way down; unless it is the last, its end halves the side."""
+    """Residual and LlMI blocks of one level on the way down; all but the last halve the side."""
 
     def __init__(self, in_channels: int, level: int, config: UNetConfig) -> None:
         super().__init__()
@@ -186,7 +186,7 @@ class DownLevel(nn.Module):
 
 
 class UpLevel(nn.Module):
-    """Residual and LlMI blocks of one level on the way up; unless it is level 0, its end doubles the side."""
+    """Residual and LlMI blocks of one level on the way up; all but level 0 double the side."""
 
     def __init__(
         self, in_channels: int, skip_channels: Sequence[int], level: int, config: UNetConfig

@@ -1,4 +1,4 @@
-"""Reads and writes weights: the published pickled `.bin` (at import only, never unpickling code) and safetensors.
+"""Reads and writes weights: safetensors, and the published pickled `.bin` (tensors only, never code).
 
 Loading is strict: a network takes a state dict whose entries are exactly its own, or none of it.
 """
@@ -26,7 +26,7 @@ class UnreadableCheckpoint(ValueError):
 
 
 class CheckpointMismatch(ValueError):
-    """A state dict's entries are not the network's. The full lists are attributes; the message shows the first."""
+    """Entries are not the network's. The lists are attributes; the message shows the first of each."""
 
     def __init__(self, missing: Sequence[str], unexpected: Sequence[str], misshapen: Sequence[str]) -> None:
         self.missing = list(missing)
@@ -66,7 +66,7 @@ def write_state(network: nn.Module, path: Path) -> None:
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Copy `state` into the network. `CheckpointMismatch` names what is missing, unexpected or wrongly shaped."""
+    """Copy `state` into the network, or raise `CheckpointMismatch` and leave the network as it was."""
     own = network.state_dict()
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]

@@ -1,4 +1,4 @@
-"""Reads the `config.json` that diffusers writes beside an `AutoencoderKL`, refusing what our network is not."""
+"""Reads the `config.json` that diffusers writes beside an `AutoencoderKL`; refuses what ours is not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WITHOUT_EFFECT = ("sample_size", "force_upcast")
 
 
 def autoencoder_config(values: Mapping[str, Any]) -> AutoencoderKLConfig:
-    """Translate; fields left out take diffusers' Stable-Diffusion values. `ValueError` names what is unsupported."""
+    """Translate; fields left out take Stable Diffusion's values. `ValueError` names what is unsupported."""
     translated = {}
     for name, value in values.items():
         if name in _FIELDS:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# At sides up to this one the position term is a product with a dense n x n matrix a head (fewer operations than
-# the convolution by an order of magnitude); above, the matrix outgrows what it saves.
+# At sides up to this one the position term is a product with a dense n x n matrix a head (by an order of
+# magnitude fewer operations than the convolution); above, the matrix outgrows what it saves.
 DENSE_POSITION_SIDE = 16
 
 
@@ -58,7 +58,7 @@ class LocalLambda(nn.Module):
         return torch.einsum("bhkn,bvkn->bhvn", q, lambdas)
 
     def _apply_dense(self, q: Tensor, v: Tensor, content: Tensor) -> Tensor:
-        """Queries meet the filters first: scores[h, n, m] = sum_k Q[h, k, n] W[k, m - n]. Exact, less work."""
+        """Queries meet the filters first: scores[h, n, m] = sum_k Q[h, k, n] W[k, m - n]. Exact."""
         taps = self.pos_conv.weight.flatten(1).t().to(q.dtype)  # [taps, k]
         taps = F.pad(taps, (0, 0, 0, 1))  # [taps + 1, k], the last one zero
         filters = F.embedding(self.tap_index, taps)  # [n, m, k]
@@ -70,7 +70,7 @@ class LocalLambda(nn.Module):
 
 
 class InteractiveLambda(nn.Module):
-    """Cross lambda layer: tokens give keys and values; a table embeds every pair of a position and a token."""
+    """Cross lambda layer: tokens give keys and values; a table embeds every (position, token) pair."""
 
     def __init__(self, channels: int, heads: int, side: int, tokens: int, cross_width: int) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ def _heads(channels: Tensor, heads: int) -> Tensor:
 
 
 def _by_position(q: Tensor, table: Tensor) -> Tensor:
-    """Multiply queries [B, H, k, n] with the k-vectors that `table` [n, m, k] holds for their position: [B, H, m, n]."""
+    """Multiply queries [B, H, k, n] with the m vectors `table` [n, m, k] has for each n; [B, H, m, n]."""
     batch, heads = q.shape[:2]
     by_position = q.permute(3, 0, 1, 2).flatten(1, 2)  # [n, B * H, k]
     scores = by_position @ table.transpose(1, 2)  # [n, B * H, m]
@@ -111,7 +111,7 @@ def _by_position(q: Tensor, table: Tensor) -> Tensor:
 
 
 def _tap_index(side: int, kernel: int) -> Tensor:
-    """Which filter tap joins each pair of positions (n, m), in raster order; kernel**2 (a zero) if none does."""
+    """Which filter tap joins each pair of positions, [n, m] in raster order; kernel**2 (a zero) if none."""
     along = torch.arange(side)
     offset = along[None, :] - along[:, None] + kernel // 2  # [n, m] along one axis
     tap = offset[:, None, :, None] * kernel + offset[None, :, None, :]  # [y, x, y', x']

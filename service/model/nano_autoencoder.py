@@ -1,7 +1,7 @@
 """The small autoencoder of our own models: factor 8, 4 latent channels, about 1 M parameters.
 
-It works at a quarter of the picture's resolution through pixel (un)shuffle and has no normalisation layer inside,
-so that a latent depends on its neighbourhood alone: a grey hole does not change the latents far from it.
+It works at a quarter of the picture's resolution through pixel (un)shuffle and has no normalisation layer
+inside, so that a latent depends on its neighbourhood alone: a grey hole does not change latents far from it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class NanoAutoencoderConfig:
 
 
 class ResidualConvs(nn.Module):
-    """x + conv(relu(conv(relu(x)))), 3x3; the last convolution starts at zero so that the block starts as identity."""
+    """x + conv(relu(conv(relu(x)))), 3x3; the last convolution starts at zero: the block is the identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class ResidualConvs(nn.Module):
 
 
 class NanoAutoencoder(Autoencoder):
-    """Deterministic autoencoder whose latents have unit variance (a BatchNorm without weights ends the encoder)."""
+    """Autoencoder whose latents have unit variance: a BatchNorm without weights ends the encoder."""
 
     config: NanoAutoencoderConfig
 

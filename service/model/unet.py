@@ -19,7 +19,7 @@ MAX_PERIOD = 10_000.0
 
 
 class BlockOutputs(NamedTuple):
-    """What a forward gives: `noise` [B, 4, h, w] and every level's output, down 0.. then up 0.., resampled."""
+    """The `noise` [B, 4, h, w] and every level's output in order, each after its resampling, if any."""
 
     noise: Tensor
     blocks: list[Tensor]
@@ -37,8 +37,8 @@ class MoebiusUNet(nn.Module):
     def forward(self, sample: Tensor, timesteps: Tensor, token_ids: Tensor) -> Tensor:
         """Predict the noise [B, out_channels, h, w].
 
-        `sample` is [B, in_channels, h, w] with h = w = `config.sample_size`; `timesteps` is [B], each sample its
-        own; `token_ids` is [B, tokens_per_prompt], whole numbers below `config.token_count`. `ValueError` on
+        `sample` is [B, in_channels, h, w] with h = w = `config.sample_size`, `timesteps` [B], each sample its
+        own, and `token_ids` [B, tokens_per_prompt], whole numbers below `config.token_count`. `ValueError` on
         other shapes.
         """
         return self.forward_with_blocks(sample, timesteps, token_ids).noise

@@ -32,10 +32,10 @@ class AutoencoderKL(Autoencoder):
         self.post_quant_conv = nn.Conv2d(config.latent_channels, config.latent_channels, 1)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Map [B, 3, H, W] in [-1, 1] to the scaled posterior mean [B, latent, H / downscale, W / downscale]."""
+        """Map [B, 3, H, W] in [-1, 1] to the scaled posterior mean [B, latent, h, w], `downscale` smaller."""
         factor = self.config.downscale
-        height, width = images.shape[-2:]
-        if images.ndim != 4 or images.shape[1] != IMAGE_CHANNELS or height % factor or width % factor:
+        is_picture = images.ndim == 4 and images.shape[1] == IMAGE_CHANNELS
+        if not is_picture or images.shape[2] % factor or images.shape[3] % factor:
             raise ValueError(
                 f"images must be [B, {IMAGE_CHANNELS}, H, W] with sides that are multiples of {factor}, "
                 f"got {list(images.shape)}"

@@ -30,8 +30,8 @@ class PlainResidualBlock(nn.Module):
         """Map [B, in, h, w] to [B, out, h, w]."""
         y = self.conv1(F.silu(self.norm1(x)))
         y = self.conv2(F.silu(self.norm2(y)))
-        shortcut: Tensor = self.conv_shortcut(x)
-        return shortcut + y
+        output: Tensor = self.conv_shortcut(x) + y
+        return output
 
 
 class SpatialAttention(nn.Module):
@@ -49,7 +49,7 @@ class SpatialAttention(nn.Module):
         """Map [B, C, h, w] to the same shape."""
         positions = self.group_norm(x).flatten(2).transpose(1, 2)[:, None]  # [B, 1, n, C]
         q, k, v = self.to_q(positions), self.to_k(positions), self.to_v(positions)
-        mixed = self.to_out[0](F.scaled_dot_product_attention(q, k, v))  # [B, 1, n, C]
+        mixed: Tensor = self.to_out[0](F.scaled_dot_product_attention(q, k, v))  # [B, 1, n, C]
         return x + mixed[:, 0].transpose(1, 2).reshape(x.shape)
 
 
@@ -98,7 +98,7 @@ class EncoderLevel(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """The residual blocks of one level of the decoder (one more than the encoder's), then an upsample, if any."""
+    """The residual blocks of one level of the decoder (one more than the encoder's), then any upsample."""
 
     def __init__(
         self, in_channels: int, channels: int, config: AutoencoderKLConfig, *, resample: bool
