@@ -19,7 +19,13 @@ def read_recipe(path: Path, section: str, kind: type[Recipe]) -> Recipe:
     unknown = set(values) - set(types)
     if unknown:
         raise ValueError(f"{path}: unknown settings in '{section}': {', '.join(sorted(unknown))}")
-    return kind(**{name: Path(value) if types[name] == "Path" else value for name, value in values.items()})
+    return kind(**{name: _typed(types[name], value) for name, value in values.items()})
+
+
+def _typed(kind: object, value: Any) -> Any:
+    if kind == "Path":
+        return Path(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def train_autoencoder(config: Path) -> None:
@@ -43,7 +49,35 @@ def train_diffusion(config: Path) -> None:
     DiffusionTrainer(read_recipe(config, "train", DiffusionRecipe)).run()
 
 
-JOBS = {"autoencoder": train_autoencoder, "latents": encode_latents, "train": train_diffusion}
+def release_model(config: Path) -> None:
+    """A trained autoencoder and U-Net -> a model of the store."""
+    from training.release import ReleaseRecipe, release
+
+    release(read_recipe(config, "export", ReleaseRecipe))
+
+
+def evaluate_model(config: Path) -> None:
+    """A model of the store -> scores and a picture grid."""
+    from training.evaluate import EvaluationRecipe, evaluate
+
+    evaluate(read_recipe(config, "evaluate", EvaluationRecipe))
+
+
+def write_card(config: Path) -> None:
+    """Runs and scores -> MODEL_CARD.md beside the model."""
+    from training.card import CardRecipe, write_model_card
+
+    write_model_card(read_recipe(config, "card", CardRecipe))
+
+
+JOBS = {
+    "autoencoder": train_autoencoder,
+    "latents": encode_latents,
+    "train": train_diffusion,
+    "export": release_model,
+    "evaluate": evaluate_model,
+    "card": write_card,
+}
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from service.model.config import NANO
 from service.model.unet import MoebiusUNet
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.ema import ExponentialMovingAverage
-from training.latents import LatentBatch, LatentShards
+from training.latents import LatentShards
 from training.muon import Muon, split_parameters
 from training.progress import LossLog
 from training.schedule import learning_rate_scale, noise_schedule
@@ -40,6 +40,20 @@ class DiffusionRecipe:
 def token_ids(category: Tensor) -> Tensor:
     """Ids 0-9 for background, 10-19 for foreground: [B] -> [B, 10]."""
     return torch.arange(10)[None] + 10 * category[:, None]
+
+
+def velocity_target(
+    latents: Tensor, alphas_cumprod: Tensor, noise_offset: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(noisy latents, velocity, timesteps) of latents [B, 4, h, w]: t = floor(1000 sigmoid(z)), z normal;
+    velocity = sqrt(ab) e - sqrt(1 - ab) x (Salimans & Ho 2022). `noise_offset` times one normal a sample and
+    channel is added to the noise e.
+    """
+    timesteps = (1000 * torch.randn(len(latents)).sigmoid()).long().clamp(0, 999)
+    noise = torch.randn_like(latents) + noise_offset * torch.randn(len(latents), latents.shape[1], 1, 1)
+    alpha = alphas_cumprod[timesteps].view(-1, 1, 1, 1)
+    noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
+    return noisy, alpha.sqrt() * noise - (1 - alpha).sqrt() * latents, timesteps
 
 
 def velocity_loss(predicted: Tensor, velocity: Tensor, mask: Tensor, known_weight: float) -> Tensor:
@@ -80,21 +94,11 @@ class DiffusionTrainer:
         self.shards = LatentShards(recipe.latents)
         self.alphas_cumprod = noise_schedule()
 
-    def noised(self, batch: LatentBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """(noisy latents, velocity, timesteps); t = floor(1000 sigmoid(z)); velocity = sqrt(ab) e - sqrt(1 - ab) x."""
-        latents = batch.latents
-        timesteps = (1000 * torch.randn(len(latents)).sigmoid()).long().clamp(0, 999)
-        offset = self.recipe.noise_offset * torch.randn(len(latents), latents.shape[1], 1, 1)
-        noise = torch.randn_like(latents) + offset
-        alpha = self.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
-        noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
-        return noisy, alpha.sqrt() * noise - (1 - alpha).sqrt() * latents, timesteps
-
     def step(self, step: int) -> dict[str, float]:
         """One optimizer step; the loss as a number. Raises FloatingPointError when it is not finite."""
         recipe = self.recipe
         batch = self.shards.batch(recipe.seed, step, recipe.batch)
-        noisy, velocity, timesteps = self.noised(batch)
+        noisy, velocity, timesteps = velocity_target(batch.latents, self.alphas_cumprod, recipe.noise_offset)
         sample = torch.cat([noisy, batch.mask, batch.masked_latents], 1)  # [B, 9, h, w]
         predicted = self.network(sample, timesteps, token_ids(batch.category))
         loss = velocity_loss(predicted, velocity, batch.mask, recipe.known_weight)
@@ -104,7 +108,9 @@ class DiffusionTrainer:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         scale = learning_rate_scale(step, recipe.warmup, recipe.steps)
-        for optimizer, peak in zip(self.optimizers, (recipe.matrix_learning_rate, recipe.vector_learning_rate), strict=True):
+        for optimizer, peak in zip(
+            self.optimizers, (recipe.matrix_learning_rate, recipe.vector_learning_rate), strict=True
+        ):
             for group in optimizer.param_groups:
                 group["lr"] = peak * scale
             optimizer.step()

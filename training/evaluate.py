@@ -53,12 +53,15 @@ class EvaluationRecipe:
     steps: int = 20
     guidance_scale: float = 2.0
     seed: int = 7
+    # Photographs that the grid may show, by the start of their file names: those free of conditions.
+    grid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Case:
-    """One photograph [s, s, 3] with one hole [s, s]."""
+    """One photograph [s, s, 3] with one hole [s, s]; `name` is the photograph's file name."""
 
+    name: str
     photo: Pixels
     hole: Mask
     kind: str
@@ -88,14 +91,22 @@ def hole_of(kind: str, side: int, cutouts: list[Pixels], rng: np.random.Generato
 def evaluation_cases(recipe: EvaluationRecipe) -> list[Case]:
     """Every photograph once with each kind of hole, the same on every run."""
     cutouts = load_cutouts(recipe.cutouts)
-    photos = load_photos(recipe.photos)[: recipe.most or None]
+    names = [path.name for path in sorted(recipe.photos.glob("*.jpg"))][: recipe.most or None]
     cases = []
-    for index, photo in enumerate(photos):
+    for index, (name, photo) in enumerate(zip(names, load_photos(recipe.photos), strict=False)):
         square = Image.fromarray(photo).resize((recipe.side, recipe.side), Image.Resampling.BOX)
         for number, kind in enumerate(KINDS):
             rng = np.random.default_rng((recipe.seed, index, number))
-            cases.append(Case(np.asarray(square), hole_of(kind, recipe.side, cutouts, rng), kind))
+            cases.append(Case(name, np.asarray(square), hole_of(kind, recipe.side, cutouts, rng), kind))
     return cases
+
+
+def is_shown(recipe: EvaluationRecipe, case: Case) -> bool:
+    """One kind of hole for each photograph of the grid, the kinds taking turns."""
+    for position, start in enumerate(recipe.grid):
+        if case.name.startswith(start):
+            return case.kind == KINDS[position % len(KINDS)]
+    return False
 
 
 def opencv_fill(method: int) -> Fill:
@@ -118,7 +129,11 @@ def served_fill(engine: Engine, params: Params) -> Fill:
 
     def fill(photo: Pixels, hole: Mask) -> Pixels:
         retouch = prepare(
-            _png(photo), _png(hole.astype(np.uint8) * 255), params, model_size=engine.info.image_size, max_pixels=MAX_PIXELS
+            _png(photo),
+            _png(hole.astype(np.uint8) * 255),
+            params,
+            model_size=engine.info.image_size,
+            max_pixels=MAX_PIXELS,
         )
         fills = run(engine, retouch.tiles, params).fills[0]
         with Image.open(io.BytesIO(finish(retouch, fills, params).data)) as picture:
@@ -206,40 +221,47 @@ def score(method: str, kind: str, rows: list[Measured]) -> Score:
         float(np.mean([row.psnr for row in chosen])),
         float(np.mean([row.ssim for row in chosen])),
         float(np.mean([row.distance for row in chosen])),
-        frechet_distance(np.stack([row.vector for row in chosen]), np.stack([row.true_vector for row in chosen])),
+        frechet_distance(
+            np.stack([row.vector for row in chosen]), np.stack([row.true_vector for row in chosen])
+        ),
         float(np.median([row.seconds for row in chosen])),
     )
 
 
-def evaluate(recipe: EvaluationRecipe) -> list[Score]:
-    """Score every method; writes scores.json and grid.png (photo, hole, Telea, Navier-Stokes, ours) into the output."""
+def grid_row(case: Case, results: list[Pixels]) -> Pixels:
+    """Photograph, hole in white, then every method's result, side by side."""
+    holed = np.where(case.hole[..., None], np.uint8(255), case.photo)
+    return np.concatenate([case.photo, holed, *results], axis=1)
+
+
+def methods_of(recipe: EvaluationRecipe) -> dict[str, Fill]:
+    """Telea, Navier-Stokes and the model of the store, by name."""
     engine = open_engine(Settings(model_store=recipe.store, model=recipe.model))
     engine.warmup()
-    params = Params(seed=recipe.seed, steps=recipe.steps, guidance_scale=recipe.guidance_scale, dilate=0, feather=0)
-    methods = {
+    params = Params(
+        seed=recipe.seed, steps=recipe.steps, guidance_scale=recipe.guidance_scale, dilate=0, feather=0
+    )
+    return {
         "Telea": opencv_fill(cv2.INPAINT_TELEA),
         "Navier-Stokes": opencv_fill(cv2.INPAINT_NS),
         recipe.model: served_fill(engine, params),
     }
-    judge = FeatureJudge()
+
+
+def evaluate(recipe: EvaluationRecipe) -> list[Score]:
+    """Score every method; writes scores.json and grid.png into the output folder."""
+    methods, judge = methods_of(recipe), FeatureJudge()
     rows: dict[str, list[Measured]] = {name: [] for name in methods}
     shown: list[Pixels] = []
-    for number, case in enumerate(evaluation_cases(recipe)):
-        results = []
-        for name, fill in methods.items():
-            measured, result = measure(case, fill, judge)
-            rows[name].append(measured)
-            results.append(result)
-        if number % GRID_EVERY == 0:
-            holed = np.where(case.hole[..., None], np.uint8(255), case.photo)
-            shown.append(np.concatenate([case.photo, holed, *results], axis=1))
-        print(f"case {number + 1}", flush=True)
+    for case in evaluation_cases(recipe):
+        measured = {name: measure(case, fill, judge) for name, fill in methods.items()}
+        for name, (row, _) in measured.items():
+            rows[name].append(row)
+        if is_shown(recipe, case):
+            shown.append(grid_row(case, [result for _, result in measured.values()]))
     scores = [score(name, kind, rows[name]) for kind in ("all", *KINDS) for name in methods]
     recipe.output.mkdir(parents=True, exist_ok=True)
     (recipe.output / "scores.json").write_text(json.dumps([asdict(row) for row in scores], indent=1))
-    Image.fromarray(np.concatenate(shown)).save(recipe.output / "grid.png")
+    if shown:
+        Image.fromarray(np.concatenate(shown)).save(recipe.output / "grid.png")
     return scores
-
-
-# 19 has no factor in common with the three kinds of holes, so the grid shows all of them.
-GRID_EVERY = 19

@@ -41,7 +41,13 @@ def encode_recipe(recipe: LatentRecipe) -> None:
     )
     cell = autoencoder.config.downscale
     write_shards(
-        recipe.output, source, autoencoder.encode, cell=cell, shards=recipe.shards, size=recipe.size, seed=recipe.seed
+        recipe.output,
+        source,
+        autoencoder.encode,
+        cell=cell,
+        shards=recipe.shards,
+        size=recipe.size,
+        seed=recipe.seed,
     )
 
 
@@ -55,7 +61,9 @@ class LatentBatch:
     category: Tensor
 
 
-def encode_samples(samples: list[Sample], encode: Callable[[Tensor], Tensor], cell: int) -> dict[str, npt.NDArray[np.generic]]:
+def encode_samples(
+    samples: list[Sample], encode: Callable[[Tensor], Tensor], cell: int
+) -> dict[str, npt.NDArray[np.generic]]:
     """Arrays of one shard: latents of the pictures, and of the pictures with the hole's cells set to mid-grey."""
     cells = np.stack([cell_mask(sample.hole, cell) for sample in samples])  # [N, h, w]
     pictures = np.stack([sample.picture for sample in samples]).astype(np.float32) / 127.5 - 1.0
@@ -72,7 +80,16 @@ def encode_samples(samples: list[Sample], encode: Callable[[Tensor], Tensor], ce
     }
 
 
-def write_shards(folder: Path, source: SampleSource, encode: Callable[[Tensor], Tensor], *, cell: int, shards: int, size: int, seed: int) -> None:
+def write_shards(
+    folder: Path,
+    source: SampleSource,
+    encode: Callable[[Tensor], Tensor],
+    *,
+    cell: int,
+    shards: int,
+    size: int,
+    seed: int,
+) -> None:
     """Encode `shards` files of `size` samples; those that are already there are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(shards):

@@ -60,7 +60,9 @@ class CropSampler:
         left = int(rng.integers(photo.shape[1] - square + 1))
         crop = photo[top : top + square, left : left + square]
         if square != self.side:
-            resized = Image.fromarray(crop).resize((self.side, self.side), Image.Resampling.BOX, reducing_gap=None)
+            resized = Image.fromarray(crop).resize(
+                (self.side, self.side), Image.Resampling.BOX, reducing_gap=None
+            )
             crop = np.asarray(resized)
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
