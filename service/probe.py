@@ -74,7 +74,8 @@ class Numbers(BaseModel):
     def of(cls, output: Array) -> Numbers:
         """The numbers of an array of any shape."""
         first = output.ravel()[:FIRST_VALUES].astype(float)
-        return cls(mean=float(output.mean()), std=float(output.std()), first=tuple(first.round(7)))
+        with np.errstate(invalid="ignore"):  # a broken backend may answer infinities; `distance` refuses them
+            return cls(mean=float(output.mean()), std=float(output.std()), first=tuple(first.round(7)))
 
     def distance(self, other: Numbers) -> float:
         """The largest difference of any number, as a share of this output's standard deviation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -23,3 +24,13 @@ def queue_url(queue_server: EmbeddedServer) -> str:
     with redis.Redis.from_url(queue_server.url) as connection:
         connection.flushall()
     return queue_server.url
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small exported model with random weights, in a model store. Not to be changed."""
+    from tests.small_model import NAME, export_small_model
+
+    store = tmp_path_factory.mktemp("model_store")
+    export_small_model(store)
+    return store / NAME
