@@ -5,7 +5,8 @@ All arithmetic rounds; where alpha is 0 the picture's values come out as they we
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from service.imaging.picture import Bytes8, Flags, Picture, Pixels
 from service.imaging.regions import Crop, Region
 from service.imaging.tiles import Floats, TileCrop
 
+STRIP = 2**18  # pixels
 RING = 16  # pixels at model scale: two latent cells
 
 
@@ -56,13 +58,21 @@ def region_patch(
     original = colors_of(picture, region.hole)
     result = original.copy()
     for crop, fill in zip(region.crops, fills, strict=True):
-        core = crop.core
-        rows = slice(core.top - region.hole.top, core.bottom - region.hole.top)
-        columns = slice(core.left - region.hole.left, core.right - region.hole.left)
-        native = converter.from_srgb(_at_native(fill, crop))
-        pasted = blended(original[rows, columns], native, hole.window(core))
-        result[rows, columns] = blended(result[rows, columns], pasted, _fade_in(crop, region))
+        fade = _Fade.of(crop, region)
+        for part in _strips(crop.core):
+            rows = slice(part.top - region.hole.top, part.bottom - region.hole.top)
+            columns = slice(part.left - region.hole.left, part.right - region.hole.left)
+            native = converter.from_srgb(_at_native(fill, crop, part))
+            pasted = blended(original[rows, columns], native, hole.window(part))
+            result[rows, columns] = blended(result[rows, columns], pasted, fade.rows(part))
     return Patch(region.hole, result, hole.window(region.hole) > 0)
+
+
+def _strips(box: Box) -> Iterator[Box]:
+    """The box in full rows of at most STRIP pixels: what is computed on the way stays in the cache."""
+    height = max(1, STRIP // box.width)
+    for top in range(box.top, box.bottom, height):
+        yield Box(box.left, top, box.right, min(top + height, box.bottom))
 
 
 def blended(below: Pixels, above: Pixels, alpha: Bytes8) -> Pixels:
@@ -72,20 +82,16 @@ def blended(below: Pixels, above: Pixels, alpha: Bytes8) -> Pixels:
     return mixed.astype(below.dtype)
 
 
-def _at_native(fill: Floats, crop: Crop) -> Floats:
-    """The core of a fill [3, s, s] in [-1, 1] at the picture's resolution: [h, w, 3] in [0, 1]."""
+def _at_native(fill: Floats, crop: Crop, part: Box) -> Floats:
+    """`part` of a crop's fill [3, s, s] in [-1, 1] at the picture's resolution: [h, w, 3] in [0, 1]."""
     scale = fill.shape[1] / crop.side
-    core = Box(
-        crop.core.left - crop.box.left,
-        crop.core.top - crop.box.top,
-        crop.core.right - crop.box.left,
-        crop.core.bottom - crop.box.top,
-    )
+    left, right = part.left - crop.box.left, part.right - crop.box.left
+    top, bottom = part.top - crop.box.top, part.bottom - crop.box.top
     if fill.shape[1] == crop.side:
-        channels = fill[:, core.top : core.bottom, core.left : core.right]
+        channels = fill[:, top:bottom, left:right]
     else:
-        frame = (core.left * scale, core.top * scale, core.right * scale, core.bottom * scale)
-        size = (core.width, core.height)
+        frame = (left * scale, top * scale, right * scale, bottom * scale)
+        size = (part.width, part.height)
         channels = np.stack(
             [
                 np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BICUBIC, box=frame))
@@ -96,13 +102,26 @@ def _at_native(fill: Floats, crop: Crop) -> Floats:
     return unit
 
 
-def _fade_in(crop: Crop, region: Region) -> Bytes8:
-    """Weight of a crop over those before it, [h, w]: a ramp across the overlap with its left and upper
-    neighbour.
+@dataclass(frozen=True, slots=True)
+class _Fade:
+    """Weight of a crop over those before it: `down` [h] times `across` [w] of its core, ramps over the
+    overlap with its upper and left neighbour.
     """
-    across = _ramp(crop.core.left, crop.core.right, _reach(crop, region, horizontal=True))
-    down = _ramp(crop.core.top, crop.core.bottom, _reach(crop, region, horizontal=False))
-    return np.rint(255 * down[:, None] * across[None, :]).astype(np.uint8)
+
+    core: Box
+    down: npt.NDArray[np.float64]
+    across: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, crop: Crop, region: Region) -> _Fade:
+        core = crop.core
+        down = _ramp(core.top, core.bottom, _reach(crop, region, horizontal=False))
+        return cls(core, down, _ramp(core.left, core.right, _reach(crop, region, horizontal=True)))
+
+    def rows(self, part: Box) -> Bytes8:
+        """The weights [h, w] of a strip of the core, 255 = this crop alone."""
+        down = self.down[part.top - self.core.top : part.bottom - self.core.top]
+        return np.rint(255 * down[:, None] * self.across[None, :]).astype(np.uint8)
 
 
 def _reach(crop: Crop, region: Region, *, horizontal: bool) -> int:

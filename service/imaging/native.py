@@ -36,13 +36,13 @@ def with_patches(picture: Picture, patches: Sequence[Patch]) -> Picture:
     for patch in patches:
         box = patch.box
         window = pixels[box.top : box.bottom, box.left : box.right]
-        new = _off_key(patch.colors, picture)[patch.changed]
+        colors = _off_key(patch.colors, picture)
         if picture.mode == "1":
-            window[patch.changed] = new[:, 0] >= 128
+            np.copyto(window, colors[..., 0] >= 128, where=patch.changed)
         elif window.ndim == 2:
-            window[patch.changed] = new[:, 0]
+            np.copyto(window, colors[..., 0], where=patch.changed)
         else:
-            window[patch.changed, : new.shape[1]] = new
+            np.copyto(window[..., : colors.shape[2]], colors, where=patch.changed[..., None])
     return replace(picture, pixels=pixels)
 
 
