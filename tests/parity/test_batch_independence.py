@@ -1,13 +1,13 @@
 """A picture depends on its own request only: a seed gives the same fill alone and in any batch of 1 to 8.
 
-The dummy engine is bit-exact. The networks are held to 1/255 of the pixel range in fp32: a matrix product may
+The dummy engine is bit-exact, the networks are held to 1/255 of the pixel range in fp32: a matrix product may
 sum in another order when the batch has another size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,19 +28,29 @@ STEPS_OF_NEIGHBOURS = (5, 3, 7, 4, 6, 2, 8)
 Request = tuple[Tile, int, SamplingTable]
 
 
-def open_named(name: str) -> Engine:
-    if name == "dummy":
-        return DummyEngine(Settings(), image_size=64)
-    if name == "tiny":
-        return TinyEngine()
-    if not BUILT_IN.is_file() or find_spec("onnxruntime") is None:
-        pytest.skip("the built-in model or its runtime is not there")
+def open_dummy(_: pytest.FixtureRequest) -> Engine:
+    return DummyEngine(Settings(), image_size=64)
+
+
+def open_tiny(_: pytest.FixtureRequest) -> Engine:
+    return TinyEngine()
+
+
+def open_small(request: pytest.FixtureRequest) -> Engine:
+    folder: Path = request.getfixturevalue("small_model")
+    settings = Settings(backend="onnxruntime", device="cpu", model_store=folder.parent, model=folder.name)
+    return open_engine(settings)
+
+
+def open_built_in(_: pytest.FixtureRequest) -> Engine:
+    if not BUILT_IN.is_file():
+        pytest.skip("the built-in model is not there")
     return open_engine(Settings(backend="onnxruntime", device="cpu"))
 
 
-@pytest.fixture(scope="module", params=["dummy", "tiny", "built-in"])
+@pytest.fixture(scope="module", params=[open_dummy, open_tiny, open_small, open_built_in])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    opened = open_named(request.param)
+    opened: Engine = request.param(request)
     yield opened
     opened.close()
 
