@@ -1,0 +1,52 @@
+# `make help` lists the targets. Each installs what it needs into .venv first, once.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+SERVING := $(VENV)/.serving
+EVERYTHING := $(VENV)/.everything
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: help demo serve test lint format bench clean
+.DELETE_ON_ERROR:
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(SERVING)  ## Start the service, remove an object from a photo over HTTP, write out/, stop
+	$(BIN)/python scripts/demo.py
+
+serve: $(SERVING)  ## Start the service and keep it up until Ctrl-C; make serve PORT=8081 for another port
+	$(BIN)/moebius serve $(if $(PORT),--port $(PORT))
+
+test: $(EVERYTHING)  ## All tests; make test TESTS=tests/unit for some
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(EVERYTHING)  ## ruff and mypy, both strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(EVERYTHING)  ## Let ruff repair what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(EVERYTHING)  ## Measure the engines here; writes benchmarks/results/
+	$(BIN)/python -m benchmarks engine
+
+clean:  ## Remove what these targets made
+	rm -rf $(VENV) out
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp of the larger set serves the smaller one, too.
+$(SERVING): pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) '.[cpu]'
+	@touch $@
+
+$(EVERYTHING): pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) '.[cpu,export,train,dev]'
+	@touch $(SERVING) $@
