@@ -100,13 +100,22 @@ def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
         return None, ()
     try:
         exif = image.getexif() if image.format != "TIFF" else _descriptive(image.getexif())
-        if raw and exif.get(ORIENTATION, 1) == 1 and not exif.get_ifd(ExifTags.IFD.IFD1):
+        if raw and exif.get(ORIENTATION, 1) == 1 and not _has_thumbnail(raw):
             return bytes(raw), ()
         if ORIENTATION in exif:
             exif[ORIENTATION] = 1
         return exif.tobytes(), ()
     except Exception:
         return None, ("The EXIF data is damaged and was left out.",)
+
+
+def _has_thumbnail(raw: bytes) -> bool:
+    """Looked up in a copy: an Exif object that has read its thumbnail's directory writes it back,
+    misplaced.
+    """
+    exif = Image.Exif()
+    exif.load(raw)
+    return bool(exif.get_ifd(ExifTags.IFD.IFD1))
 
 
 def _descriptive(tags: Image.Exif) -> Image.Exif:
