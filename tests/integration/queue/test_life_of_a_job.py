@@ -51,6 +51,13 @@ async def subscribed(server: redis.Redis, channel: str) -> None:
             await asyncio.to_thread(server.ping)
 
 
+async def asked_twice(server: redis.Redis) -> None:
+    """Poll until the worker has looked before and after it subscribed: from now on it waits."""
+    async with asyncio.timeout(60):
+        while server.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"] < 2:
+            await asyncio.to_thread(server.ping)
+
+
 async def test_a_blocked_worker_is_woken_by_a_submit(
     client: QueueClient,
     consumer: QueueConsumer,
@@ -58,12 +65,18 @@ async def test_a_blocked_worker_is_woken_by_a_submit(
     server: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.queue.consumer.POLL", 60.0)
-    claiming = asyncio.create_task(asyncio.to_thread(consumer.claim, [MODEL], 1, 30))
-    await subscribed(server, Shard().wake(MODEL))
+    monkeypatch.setattr("service.queue.consumer.POLL", 600.0)
+    consumer.claim([MODEL], 1, 0)
+    server.config_resetstat()
+    claiming = asyncio.create_task(asyncio.to_thread(consumer.claim, [MODEL], 1, 600))
+    await asked_twice(server)
     job = new_job()
     await client.submit(job)
-    assert [claim.job.id for claim in await claiming] == [job.id]
+    try:
+        async with asyncio.timeout(15):
+            assert [claim.job.id for claim in await asyncio.shield(claiming)] == [job.id]
+    finally:
+        server.publish(Shard().wake(MODEL), "lets the thread go, had it not been woken")
 
 
 async def test_a_waiter_is_woken_by_the_result(
@@ -216,6 +229,7 @@ async def test_a_waiter_learns_of_the_deadline_without_any_worker(
 async def test_a_job_past_its_deadline_is_never_claimed(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob
 ) -> None:
+    assert consumer.claim([MODEL], 1, 0) == []  # and the upkeep, which would end the late job too, is done
     late, timely = new_job(timeout=-1), new_job()
     for job in (late, timely):
         await client.submit(job)
