@@ -68,13 +68,19 @@ def read(image: Image.Image, data: bytes) -> tuple[Metadata, tuple[str, ...]]:
         density=_density(info),
         comment=_comment(info),
         transparency=transparency if isinstance(transparency, int | tuple) else None,
-        tables=dict(jpeg.quantization) if jpeg else None,
+        tables=_tables(jpeg) if jpeg else None,
         subsampling=JpegImagePlugin.get_sampling(jpeg) if jpeg else -1,
         progressive=bool(info.get("progressive")),
         compression=info.get("compression") if info.get("compression") in LOSSLESS_TIFF else None,
         lossless=_is_lossless(image, data),
     )
     return described, notes
+
+
+def _tables(jpeg: JpegImagePlugin.JpegImageFile) -> dict[int, list[int]] | None:
+    """The quantization tables if they are numbered as an encoder takes them: from 0 without a gap."""
+    tables = dict(jpeg.quantization)
+    return tables if sorted(tables) == list(range(len(tables))) and tables else None
 
 
 def _mentions_exif(image: Image.Image, data: bytes) -> bool:
