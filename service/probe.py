@@ -105,22 +105,26 @@ class Probe(BaseModel):
         )
 
 
-def run_probe(backend: Primitives, shape: ModelShape, *, batch: int = 2) -> Outputs:
-    """Run the fixed inputs; a sample is the same in every batch that has it."""
-    side, size = shape.latent_side, shape.image_size
-    sample = np.stack(
-        [_normals(i, (shape.in_channels, side, side)) for i in range(batch)]
-    )  # [batch, C, h, w]
-    timesteps = np.array([PROBE_TIMESTEPS[i % 2] + i // 2 for i in range(batch)], dtype=np.int64)
-    tokens = np.arange(shape.tokens_per_prompt, dtype=np.int64)
-    token_ids = np.stack([tokens + (i % 2) * shape.tokens_per_prompt for i in range(batch)])  # [batch, L]
-    image = np.tanh(_normals(1000, (1, 3, size, size)))
-    latents = _normals(1001, (1, shape.latent_channels, side, side))
+def run_probe(backend: Primitives, shape: ModelShape) -> Outputs:
+    """Run the fixed inputs: two samples of the network's, one for each branch of guidance, and one picture."""
+    image = np.tanh(_normals(1000, (1, 3, shape.image_size, shape.image_size)))
+    latents = _normals(1001, (1, shape.latent_channels, shape.latent_side, shape.latent_side))
     return Outputs(
-        noise=backend.predict(sample, timesteps, token_ids),
+        noise=probe_noise(backend, shape, batch=2),
         latents=backend.vae_encode(image),
         picture=backend.vae_decode(latents),
     )
+
+
+def probe_noise(backend: Primitives, shape: ModelShape, *, batch: int) -> Array:
+    """The network's output [batch, 4, h, w] on fixed inputs; a sample is the same in every batch that has it."""
+    side, tokens = shape.latent_side, np.arange(shape.tokens_per_prompt, dtype=np.int64)
+    sample = np.stack(
+        [_normals(i, (shape.in_channels, side, side)) for i in range(batch)]
+    )  # [batch, C, h, w]
+    timesteps = np.array([PROBE_TIMESTEPS[i % 2] + i // 2 for i in range(batch)], dtype=np.int64)  # [batch]
+    token_ids = np.stack([tokens + (i % 2) * len(tokens) for i in range(batch)])  # [batch, L]
+    return backend.predict(sample, timesteps, token_ids)
 
 
 def check_probe(expected: Probe, backend: Primitives, shape: ModelShape, *, precision: str) -> None:

@@ -39,6 +39,11 @@ class EngineLimits:
 
     batch_sizes: tuple[int, ...]
 
+    @classmethod
+    def up_to(cls, most: int) -> EngineLimits:
+        """The powers of two below `most`, and `most`: enough to warm, as kernels are chosen by rough size."""
+        return cls((*(2**power for power in range((most - 1).bit_length())), most))
+
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:

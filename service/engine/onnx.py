@@ -39,7 +39,7 @@ class OnnxEngine(LatentEngine):
                 image_size=manifest.image_size,
                 prediction_type=manifest.prediction_type,
             ),
-            EngineLimits(tuple(range(1, settings.max_batch + 1))),
+            EngineLimits.up_to(settings.max_batch),
             manifest.latent_downscale,
         )
         options = _session_options(settings.threads)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.errors import ArtifactError
-from service.probe import Array, Integers, ModelShape, Probe, check_probe, run_probe
+from service.probe import Array, Integers, ModelShape, Probe, check_probe, probe_noise, run_probe
 
 SHAPE = ModelShape(image_size=16, latent_downscale=8, in_channels=9, latent_channels=4, tokens_per_prompt=10)
 
@@ -23,7 +23,8 @@ class Arithmetic:
 
     def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
         scale = (1 + timesteps / 1000 + token_ids.mean(axis=1)).astype(np.float32)
-        return sample[:, :4] * scale[:, None, None, None] + self._error("noise")
+        noise: Array = sample[:, :4] * scale[:, None, None, None] + self._error("noise")
+        return noise
 
     def vae_decode(self, latents: Array) -> Array:
         return latents[:, :3].repeat(8, axis=2).repeat(8, axis=3) + self._error("picture")
@@ -56,7 +57,7 @@ def test_half_precision_may_round(expected: Probe) -> None:
 
 
 def test_a_sample_is_the_same_in_every_batch() -> None:
-    alone, together = (run_probe(Arithmetic(), SHAPE, batch=batch).noise for batch in (1, 3))
+    alone, together = (probe_noise(Arithmetic(), SHAPE, batch=batch) for batch in (1, 3))
     assert np.array_equal(alone[0], together[0])
     assert not np.array_equal(together[0], together[1])
 
