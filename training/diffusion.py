@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +10,9 @@ from torch import Tensor
 
 from service.model.config import NANO
 from service.model.unet import MoebiusUNet
-from training.checkpoints import load_checkpoint, save_checkpoint
-from training.ema import ExponentialMovingAverage
 from training.latents import LatentShards
-from training.muon import Muon, split_parameters
-from training.progress import LossLog
-from training.schedule import learning_rate_scale, noise_schedule
+from training.schedule import LearningRates, noise_schedule
+from training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -77,79 +73,32 @@ def start_quietly(network: MoebiusUNet) -> None:
             parameter.fill_(0.1)
 
 
-class DiffusionTrainer:
-    """Holds what a step needs; `run` trains from the last checkpoint, if there is one, to the recipe's last step."""
+class DiffusionTrainer(Trainer[MoebiusUNet]):
+    """Trains a `MoebiusUNet` on shards of latents by its recipe."""
 
     def __init__(self, recipe: DiffusionRecipe) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
-        self.network = MoebiusUNet(NANO)
-        start_quietly(self.network)
-        self.average = ExponentialMovingAverage(self.network, recipe.ema_decay)
-        matrices, others = split_parameters(self.network)
-        self.optimizers: tuple[torch.optim.Optimizer, ...] = (
-            Muon(matrices, recipe.matrix_learning_rate),
-            torch.optim.AdamW(others, recipe.vector_learning_rate, betas=(0.9, 0.99), weight_decay=0.0),
+        network = MoebiusUNet(NANO)
+        start_quietly(network)
+        super().__init__(
+            network,
+            recipe.output,
+            steps=recipe.steps,
+            rates=LearningRates(recipe.matrix_learning_rate, recipe.vector_learning_rate, recipe.warmup),
+            ema_decay=recipe.ema_decay,
+            checkpoint_every=recipe.checkpoint_every,
+            seed=recipe.seed,
         )
         self.shards = LatentShards(recipe.latents)
         self.alphas_cumprod = noise_schedule()
 
-    def step(self, step: int) -> dict[str, float]:
-        """One optimizer step; the loss as a number. Raises FloatingPointError when it is not finite."""
+    def losses(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The velocity's error on one batch."""
         recipe = self.recipe
         batch = self.shards.batch(recipe.seed, step, recipe.batch)
         noisy, velocity, timesteps = velocity_target(batch.latents, self.alphas_cumprod, recipe.noise_offset)
         sample = torch.cat([noisy, batch.mask, batch.masked_latents], 1)  # [B, 9, h, w]
         predicted = self.network(sample, timesteps, token_ids(batch.category))
         loss = velocity_loss(predicted, velocity, batch.mask, recipe.known_weight)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"loss is {loss.item()} at step {step}")
-        self.network.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        scale = learning_rate_scale(step, recipe.warmup, recipe.steps)
-        for optimizer, peak in zip(
-            self.optimizers, (recipe.matrix_learning_rate, recipe.vector_learning_rate), strict=True
-        ):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * scale
-            optimizer.step()
-        self.average.update(self.network)
-        return {"velocity": loss.item()}
-
-    def state(self, step: int) -> dict[str, object]:
-        """Everything that a resumed run needs."""
-        return {
-            "step": step,
-            "network": self.network.state_dict(),
-            "average": self.average.network.state_dict(),
-            "updates": self.average.updates,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "config": self.network.config.to_dict(),
-        }
-
-    def resume(self) -> int:
-        """Load the last checkpoint and say at which step to go on."""
-        state = load_checkpoint(self.recipe.output / "checkpoint.pt")
-        if state is None:
-            return 0
-        self.network.load_state_dict(state["network"])
-        self.average.network.load_state_dict(state["average"])
-        self.average.updates = state["updates"]
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        return int(state["step"])
-
-    def run(self) -> None:
-        """Train; writes checkpoint.pt and losses.csv into the recipe's output folder."""
-        recipe = self.recipe
-        recipe.output.mkdir(parents=True, exist_ok=True)
-        first = self.resume()
-        log = LossLog(recipe.output / "losses.csv", first)
-        started = time.monotonic()
-        for step in range(first, recipe.steps):
-            torch.manual_seed(recipe.seed * 1_000_003 + step)
-            log.add(step, self.step(step), (step + 1 - first) / (time.monotonic() - started))
-            if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-                save_checkpoint(recipe.output / "checkpoint.pt", self.state(step + 1))
-        log.close()
+        return loss, {"velocity": loss.detach()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class ExponentialMovingAverage:
@@ -21,7 +21,8 @@ class ExponentialMovingAverage:
         """Move the average towards `network` by one step."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averaged = list(self.network.parameters())
-        torch._foreach_lerp_(averaged, list(network.parameters()), 1 - decay)
+        averaged: list[Tensor] = list(self.network.parameters())
+        current: list[Tensor] = list(network.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - decay)
         for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
             mine.copy_(theirs)

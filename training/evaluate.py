@@ -150,7 +150,9 @@ def psnr_in_hole(result: Pixels, photo: Pixels, hole: Mask) -> float:
 
 def ssim_in_hole(result: Pixels, photo: Pixels, hole: Mask) -> float:
     """Structural similarity, its map averaged over the hole."""
-    _, similarity = structural_similarity(result, photo, channel_axis=2, full=True)
+    _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
+        result, photo, channel_axis=2, full=True
+    )
     return float(similarity[hole].mean())
 
 

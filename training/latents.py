@@ -33,7 +33,7 @@ class LatentRecipe:
 
 def encode_recipe(recipe: LatentRecipe) -> None:
     """Run the job."""
-    autoencoder = averaged_autoencoder(recipe.autoencoder).to(memory_format=torch.channels_last)
+    autoencoder = averaged_autoencoder(recipe.autoencoder).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source = SampleSource(
         CropSampler(load_photos(recipe.photos), recipe.side, least=0.6),
         MaskSampler(recipe.side),
@@ -70,8 +70,8 @@ def encode_samples(
     images = torch.from_numpy(pictures).permute(0, 3, 1, 2)  # [N, 3, s, s]
     hole = torch.from_numpy(cells.repeat(cell, 1).repeat(cell, 2))[:, None]  # [N, 1, s, s]
     with torch.inference_mode():
-        whole = [encode(part) for part in images.split(8)]
-        masked = [encode(part) for part in images.masked_fill(hole, 0.0).split(8)]
+        whole = [encode(part) for part in torch.split(images, 8)]
+        masked = [encode(part) for part in torch.split(images.masked_fill(hole, 0.0), 8)]
     return {
         "latents": torch.cat(whole).half().numpy(),
         "masked_latents": torch.cat(masked).half().numpy(),

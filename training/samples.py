@@ -30,7 +30,7 @@ class Sample:
 def cell_mask(hole: Mask, cell: int) -> npt.NDArray[np.bool_]:
     """Whole latent cells that the hole touches (max-pool): [s, s] -> [s / cell, s / cell]."""
     side = hole.shape[0] // cell
-    return hole.reshape(side, cell, side, cell).any(axis=(1, 3))
+    return np.asarray(hole.reshape(side, cell, side, cell).any(axis=(1, 3)))
 
 
 def place_cutout(cutout: Pixels, side: int, rng: np.random.Generator) -> Pixels:

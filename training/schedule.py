@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from service.engine.sampler import alphas_cumprod
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Peak rates of Muon (matrices) and AdamW (everything else), and the steps of the warm-up."""
+
+    matrices: float
+    vectors: float
+    warmup: int
 
 
 def learning_rate_scale(step: int, warmup: int, steps: int) -> float:
