@@ -169,8 +169,8 @@ def model_folder(store: Path, name: str) -> Path:
 
 
 def model_folders(store: Path) -> list[Path]:
-    """The folders of a store that hold a manifest, valid or not, by name."""
-    return sorted(path.parent for path in store.glob(f"*/{MANIFEST}"))
+    """The folders of a store that hold a manifest, valid or not, by name; hidden ones are drafts of an export."""
+    return sorted(path.parent for path in store.glob(f"[!.]*/{MANIFEST}"))
 
 
 def list_models(store: Path) -> list[Manifest]:

@@ -139,6 +139,11 @@ def test_the_store_lists_its_models_by_name(tmp_path: Path) -> None:
     assert [manifest.name for manifest in list_models(tmp_path)] == ["ant", "zebra"]
 
 
+def test_the_draft_that_a_killed_export_left_is_no_model(tmp_path: Path) -> None:
+    make_model(tmp_path, "nano").rename(tmp_path / ".nano.x1y2z3")
+    assert model_folders(tmp_path) == []
+
+
 def test_a_store_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert model_folders(tmp_path / "nowhere") == []
 
