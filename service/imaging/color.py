@@ -68,9 +68,8 @@ class ColorConverter:
 
 
 def converter_for(picture: Picture) -> tuple[ColorConverter, tuple[str, ...]]:
-    """The picture's converter, and a note where its profile had to be ignored.
-
-    Raises `InvalidColorProfile` on CMYK with a broken profile.
+    """The picture's converter, and a note where its profile had to be ignored (decoding refuses that in
+    CMYK).
     """
     base = base_of(picture.mode)
     icc = picture.metadata.icc
@@ -79,8 +78,6 @@ def converter_for(picture: Picture) -> tuple[ColorConverter, tuple[str, ...]]:
     try:
         forward, backward = _transforms(base, icc)
     except InvalidColorProfile as error:
-        if base == "CMYK":
-            raise
         return ColorConverter(base, picture.white), (
             f"{error.detail} It was kept; the fill is made as sRGB.",
         )

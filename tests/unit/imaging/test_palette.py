@@ -106,6 +106,14 @@ def test_transparent_places_stay_and_are_not_painted_with(
     np.testing.assert_array_equal(rgb(result)[..., 3], rgb(image)[..., 3])
 
 
+def test_a_full_gif_does_not_become_transparent_where_the_fill_has_the_transparent_color() -> None:
+    image = palette_picture(256, transparency=1)
+    red, green, blue = (value / 127.5 - 1 for value in (image.getpalette() or [])[3:6])
+    source = encoded(image, "GIF", transparency=1)
+    _, done = retouched(source, MASK, SHARP, color=(red, green, blue))
+    np.testing.assert_array_equal(rgb(decoded(done.data))[..., 3], rgb(image)[..., 3])
+
+
 def test_a_half_transparent_hole_becomes_rgba() -> None:
     image = palette_picture(100, transparency=bytes([90]))
     _, done = retouched(encoded(image, transparency=bytes([90])), MASK, SHARP, color=(1, 0, -1))
