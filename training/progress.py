@@ -8,9 +8,13 @@ from pathlib import Path
 
 
 class LossLog:
-    """Writes one CSV row a step and prints the running mean every 50 steps. A resumed run appends."""
+    """Writes one CSV row a step and prints the running mean of 50 steps at every tenth. A resumed run appends, and
+    drops the rows of steps that its checkpoint does not know.
+    """
 
     def __init__(self, path: Path, first_step: int) -> None:
+        if first_step:
+            _forget_steps(path, first_step)
         self.file = path.open("a" if first_step else "w", newline="")
         self.writer = csv.writer(self.file)
         self.recent: deque[dict[str, float]] = deque(maxlen=50)
@@ -32,3 +36,10 @@ class LossLog:
     def close(self) -> None:
         """Flush and close the file."""
         self.file.close()
+
+
+def _forget_steps(path: Path, first_step: int) -> None:
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) < first_step)])

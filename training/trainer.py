@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from contextlib import closing
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -76,13 +77,12 @@ class Trainer(ABC, Generic[TrainedNetwork]):
         """Train; writes checkpoint.pt and losses.csv into the output folder."""
         self.output.mkdir(parents=True, exist_ok=True)
         first = self.resume()
-        log = LossLog(self.output / "losses.csv", first)
         started = time.monotonic()
-        for step in range(first, self.steps):
-            log.add(step, self.step(step), (step + 1 - first) / (time.monotonic() - started))
-            if (step + 1) % self.checkpoint_every == 0 or step + 1 == self.steps:
-                save_checkpoint(self.output / "checkpoint.pt", self.state(step + 1))
-        log.close()
+        with closing(LossLog(self.output / "losses.csv", first)) as log:
+            for step in range(first, self.steps):
+                log.add(step, self.step(step), (step + 1 - first) / (time.monotonic() - started))
+                if (step + 1) % self.checkpoint_every == 0 or step + 1 == self.steps:
+                    save_checkpoint(self.output / "checkpoint.pt", self.state(step + 1))
 
     def state(self, step: int) -> dict[str, object]:
         """Everything that a resumed run needs."""
