@@ -25,7 +25,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     constraints = (
         ["--constraint", str(ROOT / "constraints.txt")] if (ROOT / "constraints.txt").exists() else []
     )
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *constraints]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *constraints]
     subprocess.run([*install, f"{ROOT}[cpu]"], check=True)
     return python.parent
 
@@ -50,7 +50,7 @@ def test_a_picture_is_filled_where_torch_can_not_be_imported(
     mask[40:50, 50:60] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
 
-    options = [
+    options: list[str | Path] = [
         "--model",
         small_model.name,
         "--model-store",
@@ -74,7 +74,7 @@ def test_a_picture_is_filled_where_torch_can_not_be_imported(
 def test_models_verify_there_and_making_one_says_what_to_install(
     scripts: Path, small_model: Path, tmp_path: Path
 ) -> None:
-    store = ["--model-store", small_model.parent]
+    store: list[str | Path] = ["--model-store", small_model.parent]
     done = run_clean(scripts / "moebius", "models", "verify", *store, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     exported = run_clean(scripts / "moebius", "models", "export", small_model.name, *store, cwd=tmp_path)
