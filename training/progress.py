@@ -13,12 +13,13 @@ class LossLog:
     """
 
     def __init__(self, path: Path, first_step: int) -> None:
-        if first_step:
+        resumed = first_step > 0 and path.exists()
+        if resumed:
             _forget_steps(path, first_step)
-        self.file = path.open("a" if first_step else "w", newline="")
+        self.file = path.open("a" if resumed else "w", newline="")
         self.writer = csv.writer(self.file)
         self.recent: deque[dict[str, float]] = deque(maxlen=50)
-        self.header = first_step == 0
+        self.header = not resumed
 
     def add(self, step: int, terms: dict[str, float], steps_per_second: float) -> None:
         """Record the loss terms of `step`."""
@@ -39,7 +40,9 @@ class LossLog:
 
 
 def _forget_steps(path: Path, first_step: int) -> None:
+    """Keep the whole rows of the steps before `first_step`; a killed run may have cut its last row off."""
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
+    kept = [row for row in rows if len(row) == len(header) and int(row[0]) < first_step]
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) < first_step)])
+        csv.writer(file).writerows([header, *kept])
