@@ -16,7 +16,10 @@ from service.imaging.picture import Flags
 
 CELL = 8  # pixels; holes closer than that are one
 MIN_CONTEXT = 128
-SLENDER = 4  # a hole longer than that times its width is tiled along its length
+SLENDER = (
+    4  # a hole longer than that times its thickness is tiled along its length, at the model's resolution
+)
+SLENDER_CROPS = 8  # at most, for one slender hole: one batch of a small worker; its tiles grow instead
 NEIGHBOURS = np.ones((3, 3), np.bool_)
 
 
@@ -53,7 +56,7 @@ def plan_regions(
     A crop's side is the hole's plus twice the context (default: 128 px, or half the hole's side if that is
     more), at least `model_size`, at most the picture's shorter side unless that is below `model_size`. A
     default context shrinks, down to a quarter of `model_size`, where that lets the crop stay at native
-    resolution.
+    resolution. A slender hole, however bent, is tiled: what counts is its thickness, not the box around it.
     """
     planner = _Planner(mask.shape[1], mask.shape[0], model_size, context)
     if strategy is Strategy.RESIZE:
@@ -65,10 +68,29 @@ def plan_regions(
     while True:
         boxes = [_moved(_tight(inside, span), frame) for span in _hole_spans(cells, gap)]
         if len(boxes) <= MAX_CROPS:
-            regions = tuple(planner.region(box) for box in planner.joined(boxes))
+            holes = [_Hole(box, _thickness(_pooled(_within(mask, box)))) for box in boxes]
+            regions = tuple(planner.region(hole, _within(mask, hole.box)) for hole in planner.joined(holes))
             if len(regions) == 1 or sum(len(region.crops) for region in regions) <= MAX_CROPS:
                 return regions
         gap = max(1, 2 * gap)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hole:
+    """The box around a hole, and how thick its thickest part is, in pixels."""
+
+    box: Box
+    thickness: int
+
+
+def _thickness(cells: Flags) -> int:
+    """Pixels across the largest disc inside a hole, from its CELL x CELL flags."""
+    distance = ndimage.distance_transform_edt(np.pad(cells, 1))
+    return round((2 * float(distance.max()) - 1) * CELL)
+
+
+def _within(mask: Flags, box: Box) -> Flags:
+    return mask[box.top : box.bottom, box.left : box.right]
 
 
 Span = tuple[slice, slice]
@@ -127,10 +149,10 @@ class _Planner:
         box = Box(0, 0, self.width, self.height)
         return Region(hole, (Crop(box, hole, max(self.width, self.height, self.model_size)),))
 
-    def side(self, hole: Box) -> int:
+    def side(self, hole: _Hole) -> int:
         """Side of the square crops for a hole, in pixels of the picture."""
-        shorter, longer = sorted((hole.width, hole.height))
-        reach = min(longer, max(SLENDER * shorter, self.model_size // 2))
+        longer = max(hole.box.width, hole.box.height)
+        reach = min(longer, max(2 * hole.thickness, self.model_size // 2)) if _is_slender(hole) else longer
         if self.context is not None:
             wanted = reach + 2 * self.context
         else:
@@ -139,45 +161,54 @@ class _Planner:
                 wanted = self.model_size
         return max(self.model_size, min(wanted, self.width, self.height))
 
-    def joined(self, boxes: list[Box]) -> list[Box]:
-        """Join boxes whose common crop is no larger than a crop of one of them: fewer crops, as sharp."""
+    def joined(self, holes: list[_Hole]) -> list[_Hole]:
+        """Join holes whose common crop is no larger than a crop of one of them: fewer crops, as sharp."""
         index = 0
-        while index < len(boxes):
-            partner = self._partner(boxes, index)
+        while index < len(holes):
+            partner = self._partner(holes, index)
             if partner is None:
                 index += 1
             else:
-                boxes, index = _absorbed(boxes, _union(boxes[index], boxes[partner])), 0
-        return boxes
+                holes, index = _absorbed(holes, _union(holes[index], holes[partner])), 0
+        return holes
 
-    def _partner(self, boxes: list[Box], index: int) -> int | None:
-        for other in range(index + 1, len(boxes)):
-            first, second = boxes[index], boxes[other]
+    def _partner(self, holes: list[_Hole], index: int) -> int | None:
+        for other in range(index + 1, len(holes)):
+            first, second = holes[index], holes[other]
             union = _union(first, second)
             side = max(self.side(first), self.side(second))
-            if max(union.width, union.height) < side and self.side(union) <= side:
+            if max(union.box.width, union.box.height) < side and self.side(union) <= side:
                 return other
         return None
 
-    def region(self, hole: Box) -> Region:
-        """Crops over one hole: a single square, or overlapping ones where it is too wide for that."""
+    def region(self, hole: _Hole, flags: Flags) -> Region:
+        """Crops over one hole of `flags` [h, w]: a single square, or overlapping ones where it is too wide for
+        that or slender.
+        """
+        most = SLENDER_CROPS if _is_slender(hole) else MAX_CROPS
         side = self.side(hole)
-        while True:
-            columns = _spans(hole.left, hole.right, min(side, self.width), self.width)
-            rows = _spans(hole.top, hole.bottom, min(side, self.height), self.height)
-            if len(columns) * len(rows) <= MAX_CROPS:
-                break
-            side *= 2
-        crops = tuple(
-            Crop(
-                Box(column.start, row.start, column.end, row.end),
-                Box(column.core_start, row.core_start, column.core_end, row.core_end),
-                side,
-            )
+        while len(crops := self._tiles(hole.box, side, flags)) > most:
+            side += side // 4
+        return Region(hole.box, crops)
+
+    def _tiles(self, hole: Box, side: int, flags: Flags) -> tuple[Crop, ...]:
+        """Squares of one side over a hole's box, without those that would paste nothing."""
+        columns = _spans(hole.left, hole.right, min(side, self.width), self.width)
+        rows = _spans(hole.top, hole.bottom, min(side, self.height), self.height)
+        cores = [
+            (row, column, Box(column.core_start, row.core_start, column.core_end, row.core_end))
             for row in rows
             for column in columns
+        ]
+        return tuple(
+            Crop(Box(column.start, row.start, column.end, row.end), core, side)
+            for row, column, core in cores
+            if _within(flags, _moved(core, Box(-hole.left, -hole.top, 0, 0))).any()
         )
-        return Region(hole, crops)
+
+
+def _is_slender(hole: _Hole) -> bool:
+    return max(hole.box.width, hole.box.height) > SLENDER * hole.thickness
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,22 +247,24 @@ def _spans(start: int, end: int, length: int, extent: int) -> list[_Interval]:
     ]
 
 
-def _union(first: Box, second: Box) -> Box:
-    return Box(
-        min(first.left, second.left),
-        min(first.top, second.top),
-        max(first.right, second.right),
-        max(first.bottom, second.bottom),
+def _union(first: _Hole, second: _Hole) -> _Hole:
+    one, other = first.box, second.box
+    box = Box(
+        min(one.left, other.left),
+        min(one.top, other.top),
+        max(one.right, other.right),
+        max(one.bottom, other.bottom),
     )
+    return _Hole(box, max(first.thickness, second.thickness))
 
 
-def _absorbed(boxes: list[Box], union: Box) -> list[Box]:
-    """`boxes` with all that overlap `union` drawn into it, until the boxes are disjoint."""
-    while overlapping := [box for box in boxes if _overlap(box, union)]:
-        boxes = [box for box in boxes if not _overlap(box, union)]
-        for box in overlapping:
-            union = _union(union, box)
-    return [union, *boxes]
+def _absorbed(holes: list[_Hole], union: _Hole) -> list[_Hole]:
+    """`holes` with all that overlap `union` drawn into it, until their boxes are disjoint."""
+    while overlapping := [hole for hole in holes if _overlap(hole.box, union.box)]:
+        holes = [hole for hole in holes if not _overlap(hole.box, union.box)]
+        for hole in overlapping:
+            union = _union(union, hole)
+    return [union, *holes]
 
 
 def _overlap(first: Box, second: Box) -> bool:

@@ -41,7 +41,8 @@ def assert_sound(mask: Flags, regions: tuple[Region, ...], model_size: int) -> N
             assert (box.width, box.height) == (min(crop.side, width), min(crop.side, height))
             assert crop.side >= model_size
             covered[core.top : core.bottom, core.left : core.right] = True
-        assert covered[hole.top : hole.bottom, hole.left : hole.right].all()
+        window = slice(hole.top, hole.bottom), slice(hole.left, hole.right)
+        assert covered[window][mask[window]].all()
     assert (pasted[mask] == 1).all()
     assert sum(len(region.crops) for region in regions) <= MAX_CROPS
 
@@ -101,6 +102,24 @@ def test_a_wire_is_tiled_along_its_length_instead_of_shrunk() -> None:
     crops = crops_of(mask_of(2_048, 2_048, (100, 1_000, 1_900, 1_030)))
     assert len(crops) > 1
     assert max(crop.side for crop in crops) < 600
+
+
+def test_a_bent_thin_hole_is_tiled_near_native_resolution_and_no_tile_is_empty() -> None:
+    mask = np.zeros((900, 900), np.bool_)
+    for step in range(600):
+        mask[100 + step : 120 + step, 100 + step : 120 + step] = True  # a diagonal, 20 pixels thick
+    crops = crops_of(mask)
+    assert {crop.side for crop in crops} == {320}  # native, 256, would take ten tiles
+    assert 3 <= len(crops) <= 8
+    for crop in crops:
+        assert mask[crop.core.top : crop.core.bottom, crop.core.left : crop.core.right].any()
+
+
+def test_a_long_thin_hole_never_takes_more_than_eight_crops() -> None:
+    mask = mask_of(6_000, 6_000, (100, 3_000, 5_900, 3_020), (3_000, 100, 3_020, 5_900))
+    crops = crops_of(mask)
+    assert len(crops) <= 8
+    assert_sound(mask, plan_regions(mask, model_size=MODEL), MODEL)
 
 
 def test_a_full_mask_is_covered() -> None:
