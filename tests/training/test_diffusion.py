@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from service.model.unet import MoebiusUNet
 from tests.small_model import UNET, small_unet
 from training.checkpoints import averaged_unet
 from training.diffusion import (
@@ -27,7 +26,7 @@ STEPS = 4
 
 def recipe(latents: Path, output: Path, **changes: int) -> DiffusionRecipe:
     settings = {"steps": STEPS, "batch": 2, "warmup": 1, "checkpoint_every": 2} | changes
-    return DiffusionRecipe(latents, output, **settings)  # type: ignore[arg-type]
+    return DiffusionRecipe(latents, output, **settings)
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +56,7 @@ def losses(folder: Path) -> dict[int, float]:
     return dict(rows)
 
 
-def weights(network: MoebiusUNet) -> Tensor:
+def weights(network: nn.Module) -> Tensor:
     return torch.cat([tensor.flatten().double() for tensor in network.state_dict().values()])
 
 
@@ -100,7 +99,7 @@ def test_noisy_latents_and_velocity_give_the_latents_back() -> None:
     assert torch.allclose(alpha.sqrt() * noisy - (1 - alpha).sqrt() * velocity, latents, atol=1e-5)
     assert timesteps.min() >= 0
     assert timesteps.max() <= 999
-    assert len(timesteps.unique()) > 40
+    assert len(set(timesteps.tolist())) > 40
 
 
 def test_an_error_in_the_hole_weighs_more_and_a_small_hole_as_much_as_a_large_one() -> None:

@@ -46,7 +46,7 @@ def test_muon_finds_the_least_squares_solution() -> None:
     for _ in range(150):
         loss = (layer(inputs) - inputs @ wanted.T).square().mean()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.02 * losses[0]

@@ -1,0 +1,51 @@
+"""Times contenders in turn, so that whatever else the machine does meets all of them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Smallest, middle and largest of some numbers."""
+
+    least: float
+    median: float
+    most: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        """The spread of at least one value."""
+        return cls(min(values), median(values), max(values))
+
+    def times(self, factor: float) -> Spread:
+        """In another unit."""
+        return Spread(self.least * factor, self.median * factor, self.most * factor)
+
+    def text(self, digits: int) -> str:
+        """The median, and the ends in brackets."""
+        return f"{self.median:.{digits}f} ({self.least:.{digits}f} - {self.most:.{digits}f})"
+
+
+def seconds_in_turn(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each contender in each of `rounds`, in each round one after the other; one more round before
+    them warms up and is not counted. The order turns from round to round.
+    """
+    names = list(contenders)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds + 1):
+        for name in names if number % 2 else reversed(names):
+            started = perf_counter()
+            contenders[name]()
+            elapsed = perf_counter() - started
+            if number > 0:
+                seconds[name].append(elapsed)
+    return seconds
+
+
+def ratios(of: list[float], to: list[float]) -> Spread:
+    """Round by round, how many times longer the first took."""
+    return Spread.of([one / other for one, other in zip(of, to, strict=True)])
