@@ -7,6 +7,7 @@ Owns which repository holds what. Reads no weights: that is the import's work (m
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,8 +89,10 @@ def _fetch(repository: Repository, filename: str, revision: str) -> Path:
 
 
 def _download(repo: str, filename: str, revision: str) -> Path | None:
-    """A file in the local cache, fetched if need be; None if the repository has none of that name."""
+    """A file of the local cache, fetched if it is not there; None if the repository has none of that name."""
     by_hand = "download the files elsewhere and use `moebius models import DIR --vae DIR`"
+    with suppress(EntryNotFoundError):  # what is on this disk needs no network
+        return Path(hf_hub_download(repo, filename, revision=revision, local_files_only=True))
     try:
         return Path(hf_hub_download(repo, filename, revision=revision))
     except LocalEntryNotFoundError as error:
@@ -106,8 +109,11 @@ def _download(repo: str, filename: str, revision: str) -> Path | None:
 
 
 def _licence(repo: str, revision: str) -> str:
-    """What the model card states; a repository may have none."""
-    path = _download(repo, CARD_FILE, revision)
+    """What the model card states. Neither a repository without a card nor a card out of reach stops an import."""
+    try:
+        path = _download(repo, CARD_FILE, revision)
+    except ArtifactError:
+        return f"not known (the model card of {repo} can't be fetched)"
     data = ModelCard.load(path, ignore_metadata_errors=True).data if path else None
     licence = data and (data.get("license_name") or data.get("license"))
     return f"{licence or 'not stated'} (model card of {repo})"

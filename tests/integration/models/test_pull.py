@@ -23,6 +23,7 @@ def hub(tmp_path: Path) -> Path:
     root = tmp_path / "hub"
     write_tiny_unet(root / "hustvl/Moebius/ft_places2")
     write_vae(root / "hustvl/PixelHacker/vae")
+    (root / "hustvl/PixelHacker/README.md").write_text("# No licence is stated here\n")
     (root / "hustvl/Moebius/README.md").write_text("---\nlicense: apache-2.0\n---\n# Moebius\n")
     return root
 
