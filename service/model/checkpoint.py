@@ -53,7 +53,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
-        is_pickle = isinstance(error, pickle.UnpicklingError)  # torch's own words advise to run the file's code
+        is_pickle = isinstance(error, pickle.UnpicklingError)  # torch advises to run the code in it
         reason = "it is damaged or holds more than tensors" if is_pickle else str(error).partition("\n")[0]
         raise UnreadableCheckpoint(f"{path} is no readable checkpoint, fetch it again: {reason}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
