@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 
 SERVING := $(VENV)/.serving
 EVERYTHING := $(VENV)/.everything
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+# Not compiled ahead: most of what is installed is never imported.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	--constraint constraints.txt --editable
 
 .PHONY: help demo serve test lint format bench clean
 .DELETE_ON_ERROR:
