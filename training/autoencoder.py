@@ -20,7 +20,7 @@ from training.trainer import Trainer
 
 @dataclass(frozen=True)
 class AutoencoderRecipe:
-    """Settings of the autoencoder's training (recipes/nano-autoencoder.yaml)."""
+    """Settings of the autoencoder's training (recipes/nano.yaml)."""
 
     photos: Path
     output: Path

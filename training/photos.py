@@ -51,7 +51,7 @@ class CropSampler:
     least: float
 
     def draw(self, rng: np.random.Generator) -> Pixels:
-        """One crop [side, side, 3]; crops are never enlarged."""
+        """One crop [side, side, 3]; only a photograph whose shorter side is below `side` is enlarged."""
         photo = self.photos[int(rng.integers(len(self.photos)))]
         short = min(photo.shape[:2])
         lowest = max(self.side, int(short * self.least))

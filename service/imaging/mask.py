@@ -26,7 +26,8 @@ def decode_mask(data: bytes, size: tuple[int, int], polarity: MaskPolarity, *, m
     """Flags [H, W] for a photo of `size` (width, height) in display orientation; True = fill.
 
     Luminance and alpha count as set from 128 up. Transparent parts of a mask keep the photo, whether white or
-    black means fill. The mask is turned by its own EXIF tag, and resized if only its scale differs.
+    black means fill. The mask is turned by its own EXIF tag, and resized if only its scale differs; made
+    smaller, it loses no set pixel.
 
     Raises what `open_picture` raises, `TruncatedImage`, `UnsupportedPicture`, `MaskSizeMismatch`,
     `EmptyMask`.
@@ -35,7 +36,7 @@ def decode_mask(data: bytes, size: tuple[int, int], polarity: MaskPolarity, *, m
     with damage_refused("mask"):
         image.load()
         levels = _levels(metadata.upright(image), polarity)
-    flags: Flags = np.asarray(_fit(levels, size)) >= THRESHOLD
+    flags = _fit(np.asarray(levels) >= THRESHOLD, size)
     if not flags.any():
         raise EmptyMask(f"The mask selects nothing: {NOTHING_SELECTED[polarity]}.")
     return flags
@@ -77,18 +78,27 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image
 
 
-def _fit(levels: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Resize to `size` if the aspect is the same to within a pixel; else raises `MaskSizeMismatch`."""
-    if levels.size == size:
-        return levels
+def _fit(flags: Flags, size: tuple[int, int]) -> Flags:
+    """Flags [h, w] for `size` if the aspect is the same to within a pixel; else raises `MaskSizeMismatch`."""
+    mask_height, mask_width = flags.shape
     width, height = size
-    mask_width, mask_height = levels.size
+    if (mask_width, mask_height) == size:
+        return flags
     rows_expected = height * mask_width / width
     columns_expected = width * mask_height / height
     if abs(rows_expected - mask_height) >= 1 and abs(columns_expected - mask_width) >= 1:
         raise MaskSizeMismatch(
-            f"The mask is {mask_width} x {mask_height} pixels, but the image is {width} x {height} as "
-            f"displayed "
+            f"The mask is {mask_width} x {mask_height} pixels, but the image is {width} x {height} as displayed "
             "(turned by its EXIF orientation). Send a mask of the image's size, or of the same aspect."
         )
-    return levels.resize(size, Image.Resampling.BILINEAR)
+    if mask_width >= width and mask_height >= height:
+        return _pooled(flags, size)
+    enlarged = Image.fromarray(flags.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(np.asarray(enlarged) >= THRESHOLD)
+
+
+def _pooled(flags: Flags, size: tuple[int, int]) -> Flags:
+    """Max-pooled to a smaller `size`, so that a thin stroke does not vanish as it would by averaging."""
+    columns = np.arange(size[0]) * flags.shape[1] // size[0]
+    rows = np.arange(size[1]) * flags.shape[0] // size[1]
+    return np.logical_or.reduceat(np.logical_or.reduceat(flags, rows, axis=0), columns, axis=1)

@@ -139,3 +139,11 @@ def test_a_mask_that_is_no_picture_is_refused_by_name(data: bytes, code: str) ->
 
 def test_a_full_mask_is_taken() -> None:
     assert flags_of(encoded(flat("L", 255, *SIZE))).all()
+
+
+def test_a_thin_stroke_of_a_larger_mask_does_not_vanish() -> None:
+    mask = Image.new("L", (2_048, 2_048))
+    mask.paste(255, (1_001, 300, 1_002, 900))
+    flags = flags_of(encoded(mask), size=(512, 512))
+    assert flags[75:225, 250].all()
+    assert flags.sum() == 150
