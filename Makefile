@@ -5,9 +5,12 @@ BIN := $(VENV)/bin
 
 SERVING := $(VENV)/.serving
 EVERYTHING := $(VENV)/.everything
-# Not compiled ahead: most of what is installed is never imported.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
-	--constraint constraints.txt --editable
+INSTALL := VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint constraints.txt --editable
+
+# uv looks for wheels where pip would.
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
 
 .PHONY: help demo serve test lint format bench clean
 .DELETE_ON_ERROR:
@@ -39,16 +42,19 @@ bench: $(EVERYTHING)  ## Measure the engines here; writes benchmarks/results/
 clean:  ## Remove what these targets made
 	rm -rf $(VENV) out
 
-$(BIN)/python:
+$(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 
-# A stamp of the larger set serves the smaller one, too.
-$(SERVING): pyproject.toml constraints.txt | $(BIN)/python
+# The stamp of the larger set serves the smaller one, too.
+$(SERVING): pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory $(BIN)/uv
 	$(INSTALL) '.[cpu]'
 	@touch $@
 
-$(EVERYTHING): pyproject.toml constraints.txt | $(BIN)/python
+$(EVERYTHING): pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory $(BIN)/uv
 	$(INSTALL) '.[cpu,export,train,dev]'
 	@touch $(SERVING) $@
