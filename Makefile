@@ -50,11 +50,11 @@ $(BIN)/uv:
 
 # The stamp of the larger set serves the smaller one, too.
 $(SERVING): pyproject.toml constraints.txt
-	@$(MAKE) --no-print-directory $(BIN)/uv
+	@$(MAKE) --silent $(BIN)/uv
 	$(INSTALL) '.[cpu]'
 	@touch $@
 
 $(EVERYTHING): pyproject.toml constraints.txt
-	@$(MAKE) --no-print-directory $(BIN)/uv
+	@$(MAKE) --silent $(BIN)/uv
 	$(INSTALL) '.[cpu,export,train,dev]'
 	@touch $(SERVING) $@
