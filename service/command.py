@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from service.contracts import COMBINATION
 from service.errors import ArtifactError, InpaintError
 from service.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE
 
@@ -29,10 +31,13 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
 
 def describe(error: ValidationError) -> str:
     """The problems as text for a person: the field, what was given, what is allowed."""
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc']))} is {problem['input']!r}: {problem['msg']}"
-        for problem in error.errors()
-    )
+    return "; ".join(_sentence(problem) for problem in error.errors())
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    if problem["type"] == COMBINATION:
+        return problem["msg"]
+    return f"{'.'.join(map(str, problem['loc']))} is {problem['input']!r}: {problem['msg']}"
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 MEBIBYTE = 1024 * 1024
 MAX_UPLOAD_BYTES = 30 * MEBIBYTE
@@ -17,6 +18,7 @@ MAX_PIXELS = 50_000_000
 MIN_SIDE = 8
 MAX_CROPS = 64
 MAX_SEED = 2**32 - 1
+COMBINATION = "combination"  # type of the errors of `Params` that no field has alone; told as they are
 
 
 class Status(StrEnum):
@@ -82,7 +84,10 @@ class Params(BaseModel):
     steps: int = Field(default=20, ge=1, le=100, description="Denoising steps of a full-strength run.")
     guidance_scale: FiniteFloat = Field(default=2.0, ge=1, le=20, description="1 turns guidance off.")
     strength: FiniteFloat = Field(
-        default=1.0, ge=0.3, le=1, description="1 starts from pure noise; below, from the noised photo."
+        default=1.0,
+        ge=0.3,
+        le=1,
+        description="1 starts from pure noise; below, from the noised photo. steps x strength is at least 1.",
     )
     sampler: Literal["ddim"] = Field(default="ddim", description="How noise is taken away step by step.")
     seed: int | None = Field(
@@ -123,6 +128,32 @@ class Params(BaseModel):
     preview: int = Field(
         default=0, ge=0, le=100, description="Every k-th step an event carries a small picture."
     )
+
+    @property
+    def largest_seed(self) -> int:
+        """The largest seed with which the last candidate's still is one."""
+        return MAX_SEED - (self.n - 1)
+
+    @model_validator(mode="after")
+    def _leave_a_step(self) -> Self:
+        if int(self.steps * self.strength) < 1:
+            raise PydanticCustomError(
+                COMBINATION,
+                "steps is {steps} and strength is {strength}, which leaves no denoising step: "
+                "steps x strength must be at least 1. Raise steps or strength.",
+                {"steps": self.steps, "strength": f"{self.strength:g}"},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _leave_seeds_for_all_candidates(self) -> Self:
+        if self.seed is not None and self.seed > self.largest_seed:
+            raise PydanticCustomError(
+                COMBINATION,
+                "seed is {seed}, but with n = {n} (seeds seed, seed + 1, ...) it must be at most {largest}.",
+                {"seed": self.seed, "n": self.n, "largest": self.largest_seed},
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import typer
 from pydantic import ValidationError
 
 from service.command import describe, fail, read_settings, reported_errors
-from service.contracts import MAX_SEED, OutputFormat, Params, Result
+from service.contracts import OutputFormat, Params, Result
 from service.exit_codes import EXIT_ERROR, EXIT_USAGE
 
 if TYPE_CHECKING:
@@ -99,10 +99,9 @@ def _read_params(options: dict[str, str | None], output: Path) -> Params:
         params = Params.model_validate(given)
     except ValidationError as error:
         fail(describe(error), EXIT_USAGE)
-    last = MAX_SEED - (params.n - 1)
     changes: dict[str, Any] = {}
     if params.seed is None:
-        changes["seed"] = secrets.randbelow(last + 1)
+        changes["seed"] = secrets.randbelow(params.largest_seed + 1)
     if params.output_format is None:
         changes["output_format"] = SUFFIX_FORMATS.get(output.suffix.lower())
     return params.model_copy(update=changes)

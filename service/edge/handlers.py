@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service import telemetry
-from service.contracts import MAX_SEED, Job, Params, Result, ServedModel
+from service.contracts import Job, Params, Result, ServedModel
 from service.edge.threads import in_thread
-from service.errors import InpaintError, InvalidParameter, NotReady, UnknownModel
+from service.errors import InpaintError, NotReady, UnknownModel
 from service.imaging.decode import inspect_picture
 from service.imaging.mask import decode_mask
 from service.queue.client import QueueClient
@@ -88,12 +88,7 @@ def _resolve(params: Params, served: Sequence[ServedModel]) -> Params:
     model = params.model or names[0]
     if model not in names:
         raise UnknownModel(f"model is {model!r}, which no worker serves. Served now: {', '.join(names)}.")
-    last = MAX_SEED - (params.n - 1)
-    seed = secrets.randbelow(last + 1) if params.seed is None else params.seed
-    if seed > last:
-        raise InvalidParameter(
-            f"seed is {seed}, but with n = {params.n} (seeds seed, seed + 1, ...) it must be at most {last}."
-        )
+    seed = secrets.randbelow(params.largest_seed + 1) if params.seed is None else params.seed
     return params.model_copy(update={"model": model, "seed": seed})
 
 

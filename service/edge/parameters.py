@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from service.contracts import Params
+from service.contracts import COMBINATION, Params
 from service.errors import InvalidParameter, UnknownField
 
 PICTURE_FIELDS = ("image", "mask")
@@ -53,6 +53,8 @@ def _invalid_parameter(error: ValidationError) -> InvalidParameter:
 
 
 def _sentence(detail: ErrorDetails) -> str:
+    if detail["type"] == COMBINATION:
+        return detail["msg"]
     if not detail["loc"]:
         return f"The parameters could not be read: {detail['msg']}."
     name = str(detail["loc"][0])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, cast
 
-from service.contracts import MAX_SEED, Params
+from service.contracts import Params
 from service.engine.base import Array, Engine, Tile
 from service.engine.sampler import PredictionType, SamplingTable, ddim_table, initial_noise
 from service.errors import JobCancelled
@@ -25,10 +25,10 @@ class Inpainting:
 
 
 def candidate_seeds(params: Params) -> tuple[int, ...]:
-    """Seeds of the candidates: seed, seed + 1, ..., from 0 again past the largest. `ValueError` if None."""
+    """Seeds of the candidates: seed, seed + 1, ... `ValueError` if None."""
     if params.seed is None:
         raise ValueError("the seed must be drawn before sampling")
-    return tuple((params.seed + index) % (MAX_SEED + 1) for index in range(params.n))
+    return tuple(params.seed + index for index in range(params.n))
 
 
 def run(

@@ -65,8 +65,13 @@ def test_candidates_have_their_seed_in_the_name(folder: Path) -> None:
         (("photo.png", "mask.png", "-o", "out.png", "--steps", "0"), 2, "steps"),
         (
             ("photo.png", "mask.png", "-o", "out.png", "--steps", "1", "--strength", "0.5"),
-            1,
-            "denoising step",
+            2,
+            "steps x strength must be at least 1",
+        ),
+        (
+            ("photo.png", "mask.png", "-o", "out.png", "--n", "2", "--seed", "4294967295"),
+            2,
+            "seed is 4294967295, but with n = 2 (seeds seed, seed + 1, ...) it must be at most 4294967294.",
         ),
         (("photo.png", "mask.png", "-o", "no/such/folder/out.png"), 1, "no/such/folder"),
         (("photo.png", "mask.png", "-o", "out.png", "--mask-polarity", "green"), 2, "mask_polarity"),

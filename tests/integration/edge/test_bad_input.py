@@ -211,6 +211,12 @@ PARAMETERS = [
     Row("strength too low", form(strength=0.1), *INVALID, ("strength", "0.3", "1")),
     Row("n 0", form(n=0), *INVALID, ("n is", "from 1 to 10")),
     Row("n 11", form(n=11), *INVALID, ("n is", "from 1 to 10")),
+    Row(
+        "no step left",
+        form(steps=1, strength=0.5),
+        *INVALID,
+        ("steps is 1", "strength is 0.5", "steps x strength must be at least 1"),
+    ),
     Row("seed negative", form(seed=-1), *INVALID, ("seed", "from 0 to 4294967295")),
     Row("seed too large", form(seed=2**32), *INVALID, ("seed", "4294967295")),
     Row(

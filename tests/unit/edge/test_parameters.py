@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.contracts import Params
+from service.contracts import MAX_SEED, Params
 from service.edge.parameters import (
     ALLOWED_FIELDS,
     allowed_values,
@@ -33,6 +33,32 @@ def test_text_becomes_numbers_and_booleans() -> None:
 
 def test_whole_numbers_are_numbers_in_json() -> None:
     assert params_from_json({"guidance_scale": 3, "seed": None}) == Params(guidance_scale=3.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {"steps": 3, "strength": 0.3},
+            "steps is 3 and strength is 0.3, which leaves no denoising step: steps x strength must be at least "
+            "1. Raise steps or strength.",
+        ),
+        (
+            {"n": 3, "seed": MAX_SEED - 1},
+            "seed is 4294967294, but with n = 3 (seeds seed, seed + 1, ...) it must be at most 4294967293.",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_told_alike_as_json_and_as_text(
+    fields: dict[str, Any], words: str
+) -> None:
+    assert refusal_of(params_from_json, fields) == words
+    assert refusal_of(params_from_text, {name: str(value) for name, value in fields.items()}) == words
+
+
+def test_the_least_that_goes_together_is_taken() -> None:
+    params_from_json({"steps": 2, "strength": 0.5})
+    params_from_json({"n": 3, "seed": MAX_SEED - 2})
 
 
 @pytest.mark.parametrize("name", Params.model_fields)

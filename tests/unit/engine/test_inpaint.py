@@ -45,8 +45,8 @@ def test_two_crops_of_one_candidate_get_their_own_noise(engine: DummyEngine) -> 
     assert not np.array_equal(fills[0], fills[1])
 
 
-def test_the_seeds_of_candidates_wrap_past_the_largest() -> None:
-    assert candidate_seeds(Params(seed=MAX_SEED, n=3)) == (MAX_SEED, 0, 1)
+def test_the_seeds_of_candidates_follow_each_other_up_to_the_largest() -> None:
+    assert candidate_seeds(Params(seed=MAX_SEED - 2, n=3)) == (MAX_SEED - 2, MAX_SEED - 1, MAX_SEED)
 
 
 def test_a_seed_that_nobody_drew_is_a_fault_of_the_caller() -> None:
