@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.engine import markdown, measure_engines
+from benchmarks.hardware import usable_cores
 from service.errors import InpaintError
 from service.settings import Settings
 
@@ -22,10 +23,13 @@ def main() -> None:
     parser.add_argument("--model", default=Settings().model)
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds; one before them warms up")
     parser.add_argument("--steps", type=int, default=20, help="denoising steps of a picture")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="of each backend")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder for engine.md and engine.json")
     arguments = parser.parse_args()
     try:
-        report = measure_engines(arguments.model, rounds=arguments.rounds, steps=arguments.steps)
+        report = measure_engines(
+            arguments.model, rounds=arguments.rounds, steps=arguments.steps, threads=arguments.threads
+        )
     except InpaintError as error:
         raise SystemExit(error.detail) from error
     table = markdown(report, " ".join(["python -m benchmarks", *sys.argv[1:]]))

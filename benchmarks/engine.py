@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.hardware import hardware_line, usable_cores
+from benchmarks.hardware import hardware_line
 from benchmarks.measuring import Spread, ratios, seconds_in_turn
 from service.contracts import Params
 from service.engine.base import Array, Engine, Tile
@@ -91,9 +91,9 @@ def compare(engines: Mapping[str, Engine], *, rounds: int, steps: int) -> list[R
     return sorted(rows, key=lambda row: row.task)
 
 
-def measure_engines(model: str, *, rounds: int, steps: int) -> EngineReport:
+def measure_engines(model: str, *, rounds: int, steps: int, threads: int) -> EngineReport:
     """Open every backend on `model` and compare them. `ArtifactError` if the model or a backend is missing."""
-    hardware, threads = hardware_line(), usable_cores()
+    hardware = hardware_line()
     engines: dict[str, Engine] = {
         backend: open_engine(Settings(model=model, backend=backend, device="cpu", threads=threads))
         for backend in BACKENDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,8 +34,8 @@ def test_each_backend_has_both_rows_and_the_first_is_the_measure() -> None:
 @pytest.mark.slow
 def test_the_command_measures_a_model_and_writes_its_numbers(small_model: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "engine", "--model", small_model.name]
-    command += ["--rounds", "1", "--steps", "2", "--output", str(tmp_path)]
-    environment = {"MOEBIUS_MODEL_STORE": str(small_model.parent), "PATH": "/usr/bin:/bin"}
+    command += ["--rounds", "1", "--steps", "2", "--threads", "1", "--output", str(tmp_path)]
+    environment = os.environ | {"MOEBIUS_MODEL_STORE": str(small_model.parent)}
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     report = json.loads((tmp_path / "engine.json").read_text())
