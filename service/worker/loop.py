@@ -15,7 +15,7 @@ from time import monotonic
 from service import telemetry
 from service.contracts import Failure, Result, Status
 from service.engine.base import Engine
-from service.errors import InpaintError, JobCancelled, QueueUnavailable
+from service.errors import InpaintError, JobCancelled, Unavailable
 from service.queue.consumer import Claim, QueueConsumer
 from service.settings import Settings
 from service.worker.fill import Watch, fill_picture
@@ -74,7 +74,7 @@ class Worker:
     def _leave(self) -> None:
         try:
             self._consumer.close()
-        except QueueUnavailable as error:
+        except Unavailable as error:
             logger.warning("left without a word to the queue", extra={"error": error.detail})
 
     def _tell_ready(self, ready: bool) -> None:
@@ -84,8 +84,8 @@ class Worker:
     def _claim(self) -> list[Claim]:
         try:
             return self._consumer.claim([self._engine.info.model], limit=1, wait=CLAIM_WAIT)
-        except QueueUnavailable as error:
-            logger.warning("no claim: the queue does not answer", extra={"error": error.detail})
+        except Unavailable as error:
+            logger.warning("no claim: the queue does not answer or is full", extra={"error": error.detail})
             self._stopping.wait(QUEUE_RETRY)
             return []
 
@@ -138,12 +138,15 @@ class Worker:
         self._deliver(hold.claim, lambda: self._consumer.release(hold.claim))
 
     def _deliver(self, claim: Claim, send: Callable[[], bool]) -> bool:
-        """Send what became of a job; while the queue does not answer, again until lease or drain time end."""
+        """Send what became of a job; where the queue does not take it, again until lease or drain time end.
+
+        After that the job is left to its lease: another attempt at it is made, and this worker goes on.
+        """
         give_up = min(monotonic() + self._settings.lease, self._drained_by)
         while True:
             try:
                 accepted = send()
-            except QueueUnavailable as error:
+            except InpaintError as error:
                 trouble = {"job": claim.job.id, "error": error.detail}
                 logger.warning("the queue did not take what became of a job", extra=trouble)
                 if monotonic() >= give_up:

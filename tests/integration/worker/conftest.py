@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import pytest
 
-from service.contracts import Job, Params
+from service.contracts import Job, Params, Result
 from service.engine.base import Array
 from service.engine.dummy import DummyEngine
 from service.engine.latent_engine import Integers
+from service.errors import InpaintError
 from service.queue.client import QueueClient
 from service.queue.consumer import Claim, QueueConsumer
 from service.queue.keys import new_job_id
@@ -44,14 +45,22 @@ class GatedEngine(DummyEngine):
 
 
 class CountingConsumer(QueueConsumer):
-    """The worker's end of the queue, which counts renewals."""
+    """The worker's end of the queue, which counts renewals, and fails with `fault` at a result if there is one."""
 
     renewals = 0
+    refusals = 0
+    fault: InpaintError | None = None
 
     def renew(self, claims: Sequence[Claim]) -> list[Claim]:
         owned = super().renew(claims)
         self.renewals += 1
         return owned
+
+    def finish(self, claim: Claim, result: Result) -> bool:
+        if self.fault is not None:
+            self.refusals += 1
+            raise self.fault
+        return super().finish(claim, result)
 
 
 class RunningWorker:
@@ -77,11 +86,11 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def start_worker(queue_url: str, settings: Settings) -> Iterator[Callable[[], RunningWorker]]:
+def start_worker(queue_url: str, settings: Settings) -> Iterator[Callable[..., RunningWorker]]:
     running: list[RunningWorker] = []
 
-    def start() -> RunningWorker:
-        running.append(RunningWorker(queue_url, settings))
+    def start(**changes: object) -> RunningWorker:
+        running.append(RunningWorker(queue_url, settings.model_copy(update=changes)))
         return running[-1]
 
     yield start

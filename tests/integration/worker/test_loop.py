@@ -12,14 +12,14 @@ import redis
 from PIL import Image
 
 from service.contracts import Job, Status
-from service.errors import InternalError, JobCancelled, NotAnImage
+from service.errors import InpaintError, InternalError, JobCancelled, NotAnImage, QueueFull, QueueUnavailable
 from service.queue.client import QueueClient
 from service.queue.keys import Shard
 from tests.integration.edge.pictures import photo
 from tests.integration.worker.conftest import CLIENT, PATIENCE, RunningWorker
 
 NewJob = Callable[..., Job]
-StartWorker = Callable[[], RunningWorker]
+StartWorker = Callable[..., RunningWorker]
 
 
 async def poll(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -105,6 +105,37 @@ async def test_a_fault_of_ours_is_told_without_its_text_and_the_next_job_runs(
     running.engine.fault = None
     await client.submit(good)
     assert (await client.wait(good.id, CLIENT)).pictures
+
+
+@pytest.mark.parametrize("fault", [QueueUnavailable("gone"), QueueFull("full"), InternalError("odd")])
+async def test_a_result_that_the_queue_does_not_take_is_sent_again(
+    client: QueueClient, new_job: NewJob, start_worker: StartWorker, fault: InpaintError
+) -> None:
+    running = start_worker()
+    running.consumer.fault = fault
+    job = new_job()
+    await client.submit(job)
+    await until(lambda: running.consumer.refusals > 0)
+    running.consumer.fault = None
+    assert (await client.wait(job.id, CLIENT)).pictures
+    assert (await client.status(job.id, CLIENT)).attempt == 1
+
+
+async def test_a_result_that_the_queue_never_takes_is_left_to_its_lease_and_the_next_job_runs(
+    client: QueueClient, new_job: NewJob, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.worker.loop.QUEUE_RETRY", 0.01)
+    running = start_worker(lease=1.0)
+    running.consumer.fault = QueueFull("full")
+    job, other = new_job(), new_job()
+    await client.submit(job)
+    await until(lambda: running.consumer.refusals > 0)
+    await until(lambda: not running.worker.keeper.running())
+    running.consumer.fault = None
+    await client.submit(other)
+    assert (await client.wait(other.id, CLIENT)).pictures
+    assert (await client.wait(job.id, CLIENT)).pictures
+    assert (await client.status(job.id, CLIENT)).attempt > 1
 
 
 async def test_a_cancelled_job_stops_between_two_steps(
