@@ -60,19 +60,24 @@ def _serve_queue(settings: Settings, url: str, signals: StopSignals, on_ready: C
     from service.supervisor import WorkerSupervisor
 
     telemetry.configure_logging(settings.log_level)
-    given_up = threading.Event()
-    announcer = _Announcer(on_ready)
+    reasons: list[str] = []
+
+    def announce(ready_url: str) -> None:
+        supervisor.note_ready()
+        on_ready(ready_url)
+
+    announcer = _Announcer(announce)
     server = edge_server(settings, url, on_ready=announcer.start)
 
     def stop_server() -> None:
         server.should_exit = True
 
-    def give_up() -> None:
-        given_up.set()
+    def give_up(reason: str) -> None:
+        reasons.append(reason)
         stop_server()
 
+    supervisor = WorkerSupervisor(settings.model_copy(update={"redis_url": url}), give_up)
     with bind(settings.host, settings.port) as listener:
-        supervisor = WorkerSupervisor(settings.model_copy(update={"redis_url": url}), give_up)
         signals.call(stop_server)
         supervisor.start()
         try:
@@ -81,8 +86,8 @@ def _serve_queue(settings: Settings, url: str, signals: StopSignals, on_ready: C
             _note_signals(server, signals)
             announcer.stop()
             supervisor.stop(lambda: signals.hurried)
-    if given_up.is_set():
-        raise NotReady("The service has ended, since its worker can't run; the worker has said why above.")
+    if reasons:
+        raise NotReady(f"The service has ended, since {reasons[0]}")
 
 
 def _note_signals(server: EdgeServer, signals: StopSignals) -> None:

@@ -21,7 +21,9 @@ from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-WORKER = (sys.executable, "-m", "service.cli", "worker")
+WORKER = (sys.executable, "-P", "-m", "service.cli", "worker")  # -P: not what the current folder holds
+CODE = Path(__file__).resolve().parent.parent  # the folder with the package that runs now
+MOST_EARLY_DEATHS = 5  # in a row, before it was ever ready; then another start is of no use
 FIRST_BACKOFF = 0.5  # seconds; doubled at each death
 LONGEST_BACKOFF = 30.0
 HEALTHY_AFTER = 60.0  # seconds of life after which a death is a new trouble, not the same one
@@ -30,15 +32,16 @@ STOP_MARGIN = 10.0  # seconds beyond the drain time, for a step that can't be in
 
 
 class WorkerSupervisor:
-    """One worker process and the thread that watches it. `on_given_up` is called if it can never run."""
+    """One worker process and the thread that watches it. `on_given_up` gets the reason if it can never run."""
 
     def __init__(
-        self, settings: Settings, on_given_up: Callable[[], None], command: Sequence[str] = WORKER
+        self, settings: Settings, on_given_up: Callable[[str], None], command: Sequence[str] = WORKER
     ) -> None:
         self._settings = settings
         self._command = command
         self._on_given_up = on_given_up
         self._stopping = threading.Event()
+        self._was_ready = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._watch, name="supervisor")
 
@@ -51,6 +54,10 @@ class WorkerSupervisor:
     def start(self) -> None:
         """Start the worker; it comes up on its own time."""
         self._thread.start()
+
+    def note_ready(self) -> None:
+        """Jobs are taken: from now on every death is followed by another start."""
+        self._was_ready.set()
 
     def stop(self, hurried: Callable[[], bool]) -> None:
         """Let the worker drain and return when it has ended; it is killed once `hurried()` or out of time."""
@@ -65,22 +72,43 @@ class WorkerSupervisor:
 
     def _watch(self) -> None:
         backoff = FIRST_BACKOFF
+        deaths = 0
         while not self._stopping.is_set():
             started = monotonic()
             status = self._run_once()
+            deaths += 1
             if self._stopping.is_set():
                 return
-            if status == EXIT_UNUSABLE:
-                self._on_given_up()
+            if reason := self._hopeless(status, deaths):
+                self._on_given_up(reason)
                 return
             backoff = FIRST_BACKOFF if monotonic() - started > HEALTHY_AFTER else backoff
             logger.warning("the worker died and is started again", extra={"status": status, "wait": backoff})
             self._stopping.wait(backoff)
             backoff = min(2 * backoff, LONGEST_BACKOFF)
 
-    def _run_once(self) -> int:
-        """Start a worker and wait for its end; from this thread, since its life is tied to the thread's."""
-        process = self._process = self._spawn()
+    def _hopeless(self, status: int | None, deaths: int) -> str | None:
+        """Why another start would end the same way, or None where it may not."""
+        if status == EXIT_UNUSABLE:
+            return "its worker can't run; the worker has said why above."
+        if deaths >= MOST_EARLY_DEATHS and not self._was_ready.is_set():
+            end = "could not be started" if status is None else f"ended with status {status}"
+            return (
+                f"its worker died {deaths} times and was never ready; the last one {end}. "
+                "See the log above, and whether memory is short."
+            )
+        return None
+
+    def _run_once(self) -> int | None:
+        """Start a worker and wait for its end; from this thread, since its life is tied to the thread's.
+
+        None instead of a status where the system has no room for another process.
+        """
+        try:
+            process = self._process = self._spawn()
+        except OSError as error:
+            logger.warning("no worker could be started", extra={"error": str(error)})
+            return None
         if self._stopping.is_set():  # `stop` may have looked before there was a process
             process.terminate()
         status = process.wait()
@@ -92,9 +120,15 @@ class WorkerSupervisor:
         return subprocess.Popen(
             [sys.executable, "-I", str(Path(launch.__file__)), own, *self._command, "--supervisor", own],
             stdin=subprocess.DEVNULL,
-            env=os.environ | settings_environment(self._settings),
+            env=os.environ | code_environment() | settings_environment(self._settings),
             start_new_session=True,
         )
+
+
+def code_environment() -> dict[str, str]:
+    """Where a child process finds the same code as this one, whether it is installed or not."""
+    others = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": f"{CODE}{os.pathsep}{others}" if others else str(CODE)}
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
