@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 import httpx
 import numpy as np
@@ -25,34 +24,50 @@ OUT = ROOT / "out"
 PHOTO = ROOT / "examples" / "seabed.jpg"
 MASK = ROOT / "examples" / "seabed-mask.png"
 PARAMETERS = {"seed": "7", "output_format": "png"}
-READY = re.compile(r"ready at (http://\S+)")
+READY = re.compile(r"ready at (http://\S+)\n")
+START_PATIENCE = 170.0  # seconds for the service to be ready
 PATIENCE = 170.0  # seconds for the answer; the whole demo is to take less than three minutes
 STOP_PATIENCE = 60.0
+POLL = 0.1
+TAIL = 4000  # characters of the log that a failure shows
 GAP = 8  # white pixels between the panels
 HOLE_TINT = np.array([255, 0, 80], dtype=np.float32)
 
 
 @contextmanager
-def service(log: TextIO) -> Iterator[str]:
+def service(log: Path) -> Iterator[str]:
     """The URL of a running service that stops with the block. SystemExit with its log if it can't start."""
     moebius = Path(sys.executable).with_name("moebius")
     with tempfile.TemporaryDirectory(prefix="moebius-demo-") as state:
         command = [str(moebius), "serve", "--port", "0", "--state-dir", state]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
+        with (
+            log.open("w") as output,
+            subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process,
+        ):
             try:
                 yield await_ready(process, log)
             finally:
-                process.terminate()
-                process.wait(STOP_PATIENCE)
+                stop(process)
 
 
-def await_ready(process: subprocess.Popen[str], log: TextIO) -> str:
-    """The URL that the service says when it is ready; its output ends if it can't be."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := READY.search(line):
+def await_ready(process: subprocess.Popen[bytes], log: Path, patience: float = START_PATIENCE) -> str:
+    """The URL that the service says when it is ready; SystemExit with the log's tail if it ends or takes longer."""
+    give_up = time.monotonic() + patience
+    while process.poll() is None and time.monotonic() < give_up:
+        if found := READY.search(log.read_text(errors="replace")):
             return found[1]
-    raise SystemExit(f"The service did not start; it said:\n{Path(log.name).read_text()}")
+        time.sleep(POLL)
+    what = "was not ready in time" if process.poll() is None else "did not start"
+    raise SystemExit(f"The service {what}; it said:\n{log.read_text(errors='replace')[-TAIL:]}")
+
+
+def stop(process: subprocess.Popen[bytes], patience: float = STOP_PATIENCE) -> None:
+    """Let the service end in good order, and kill it if it takes too long."""
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def inpaint(url: str) -> httpx.Response:
@@ -99,7 +114,7 @@ def main() -> None:
     """Run the demo."""
     OUT.mkdir(exist_ok=True)
     began = time.perf_counter()
-    with (OUT / "service.log").open("w") as log, service(log) as url:
+    with service(OUT / "service.log") as url:
         ready = time.perf_counter()
         answer = inpaint(url)
         answered = time.perf_counter()
