@@ -2,6 +2,7 @@
 
 InpaintError
 ├── InvalidRequest          wrong fields, missing parts, wrong content type
+│   ├── MalformedHttp       no HTTP, or header fields beyond all measure
 │   ├── UnsupportedMediaType
 │   ├── MissingPart
 │   ├── UnknownField
@@ -56,6 +57,12 @@ class InvalidRequest(InpaintError):
     """The request is not of the interface's shape."""
 
     code = "invalid_request"
+
+
+class MalformedHttp(InvalidRequest):
+    """The bytes are no HTTP/1.1 request, or its header fields are too large."""
+
+    code = "malformed_http"
 
 
 class UnsupportedMediaType(InvalidRequest):
@@ -256,6 +263,7 @@ class ErrorMapping:
 
 ERROR_TABLE: dict[str, ErrorMapping] = {
     "invalid_request": ErrorMapping(422, "INVALID_ARGUMENT", False, "The request is not valid"),
+    "malformed_http": ErrorMapping(400, "INVALID_ARGUMENT", False, "Not a readable HTTP request"),
     "unsupported_media_type": ErrorMapping(415, "INVALID_ARGUMENT", False, "Unsupported content type"),
     "missing_part": ErrorMapping(422, "INVALID_ARGUMENT", False, "A required part is missing"),
     "unknown_field": ErrorMapping(422, "INVALID_ARGUMENT", False, "Unknown field"),

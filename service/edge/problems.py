@@ -25,13 +25,13 @@ class Problem(BaseModel):
     retryable: bool = Field(description="Whether the same request may succeed later.")
 
 
-def problem_body(error: InpaintError, *, status: int | None = None) -> bytes:
-    """The JSON of `error`, in ASCII so that no text of a client breaks it; `status` overrides the table's."""
+def problem_body(error: InpaintError) -> bytes:
+    """The JSON of `error`, in ASCII so that no text of a client breaks it."""
     mapping = ERROR_TABLE[error.code]
     problem = Problem(
         type=f"/docs#{error.code}",
         title=mapping.title,
-        status=status or mapping.http_status,
+        status=mapping.http_status,
         detail=error.detail,
         code=error.code,
         retryable=mapping.retryable,

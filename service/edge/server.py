@@ -14,12 +14,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.edge.app import create_app
 from service.edge.problems import PROBLEM_TYPE, problem_body
-from service.errors import InvalidRequest
+from service.errors import ERROR_TABLE, MalformedHttp
 from service.queue.client import QueueClient
 from service.settings import Settings
 
 BACKLOG = 2048
-BAD_REQUEST = 400
 LINGER = 2.0  # seconds
 
 
@@ -38,12 +37,12 @@ class EdgeProtocol(H11Protocol):
         connection, and the client would lose the answer.
         """
         self.refused = True
-        error = InvalidRequest(f"{msg} All header fields together may have at most 64 KiB.")
+        error = MalformedHttp(f"{msg} All header fields together may have at most 64 KiB.")
         headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"connection", b"close")]
-        body = problem_body(error, status=BAD_REQUEST)
+        status = ERROR_TABLE[error.code].http_status
         for event in (
-            h11.Response(status_code=BAD_REQUEST, headers=headers, reason=b"Bad Request"),
-            h11.Data(data=body),
+            h11.Response(status_code=status, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=problem_body(error)),
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
