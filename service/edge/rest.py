@@ -78,6 +78,8 @@ def _answer_headers(answer: handlers.InpaintAnswer) -> dict[str, str]:
         "X-Model": result.model,
         "Server-Timing": _server_timing(result),
     }
+    if result.boxes:
+        headers["X-Boxes"] = " ".join(f"{b.left},{b.top},{b.right},{b.bottom}" for b in result.boxes)
     if result.notes:
         headers["X-Notes"] = _header_text("; ".join(result.notes))
     return headers

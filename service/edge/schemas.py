@@ -10,14 +10,15 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from service.contracts import Box, OutputFormat, Params, ServedModel
+from service.contracts import MAX_UPLOAD_BYTES, MEBIBYTE, Box, OutputFormat, Params, ServedModel
 from service.edge.handlers import InpaintAnswer
 from service.edge.problems import PROBLEM_TYPE, Problem
 from service.errors import ERROR_TABLE
+from service.imaging.formats import FORMAT_NAMES
 
 File = Annotated[bytes, WithJsonSchema({"type": "string", "contentMediaType": "application/octet-stream"})]
 Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
-IMAGE = "The photo: PNG, JPEG, WebP, TIFF, BMP, GIF or PPM; one frame."
+IMAGE = f"The photo, one frame of one of these formats: {FORMAT_NAMES}."
 MASK = "The hole, of the photo's size or aspect; mask_polarity says which pixels are filled."
 
 
@@ -140,8 +141,14 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
+BODY_LIMIT = (
+    f"At most {MAX_UPLOAD_BYTES // MEBIBYTE} MiB unless the operator chose another limit, for the whole body: photo "
+    "and mask together. In JSON both are a third larger, being base64, which leaves "
+    f"{MAX_UPLOAD_BYTES * 3 // 4 / MEBIBYTE:g} MiB for the files."
+)
 INPAINT_BODY = {
     "requestBody": {
+        "description": BODY_LIMIT,
         "required": True,
         "content": {
             "multipart/form-data": _reference(InpaintForm),
@@ -162,6 +169,10 @@ INPAINT_ANSWER: dict[str, Any] = {
         "X-Job-Id": _header("The job."),
         "X-Seed": _header("The seed that was used.", "integer"),
         "X-Model": _header("The model that was used."),
+        "X-Boxes": _header(
+            "The crops that the model saw, in pixels of the photo, each left,top,right,bottom (right and bottom "
+            "exclusive), separated by spaces; absent if none."
+        ),
         "X-Notes": _header("What had to be changed on the way; absent if nothing."),
         "Server-Timing": _header("Milliseconds of the queue and of each stage."),
     },

@@ -26,14 +26,14 @@ from service.errors import (
     UnsupportedPicture,
 )
 from service.imaging import color, metadata
-from service.imaging.formats import FORMATS, GRAY_16, READABLE_MODES, format_by_signature
+from service.imaging.formats import FORMAT_NAMES, FORMATS, GRAY_16, READABLE_MODES, format_by_signature
 from service.imaging.picture import Bytes8, Picture
 
 Image.MAX_IMAGE_PIXELS = None
 # Pillow warns about damaged metadata on stderr; what matters of it comes back as a note or an error.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-ALLOWED = "Send a PNG, JPEG, WebP, TIFF, BMP, GIF, PPM or AVIF file."
+ALLOWED = f"Send a file of one of these formats: {FORMAT_NAMES}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +157,14 @@ def _require_exact_mode(image: ImageFile.ImageFile, data: bytes, what: str) -> s
     if _is_narrowed(image, data):
         raise UnsupportedPicture(
             f"The {what} has more than 8 bits a channel in several channels, which would be narrowed "
-            f"silently. "
-            "Send 8 bits a channel, or 16-bit gray."
+            "silently. Send 8 bits a channel, or 16-bit gray."
         )
     if image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I"):
         return GRAY_16
     if image.mode not in READABLE_MODES:
         raise UnsupportedPicture(
             f"The {what} has pixels of mode {image.mode}, which can't be kept. Allowed are 1-bit, gray (8 "
-            f"and "
-            "16 bits), gray with alpha, palette, RGB, RGBA and CMYK."
+            "and 16 bits), gray with alpha, palette, RGB, RGBA and CMYK."
         )
     return image.mode
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from PIL import features
+
 GRAY_16 = "I;16"
 
 
@@ -42,15 +44,18 @@ FORMATS: dict[str, PictureFormat] = {
         2**31 - 1,
         (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"),
     ),
-    "AVIF": PictureFormat("image/avif", frozenset({"L", "RGB", "RGBA"}), 16_384, ()),
 }
+if features.check("avif"):  # Pillow can be built without it
+    FORMATS["AVIF"] = PictureFormat("image/avif", frozenset({"L", "RGB", "RGBA"}), 16_384, ())
+
+FORMAT_NAMES = ", ".join(FORMATS).replace("WEBP", "WebP")
 
 READABLE_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", GRAY_16})
 
 
 def format_by_signature(data: bytes) -> str | None:
     """Name of the format that `data` claims to be by its first bytes, or None."""
-    if data[4:12] in (b"ftypavif", b"ftypavis"):
+    if "AVIF" in FORMATS and data[4:12] in (b"ftypavif", b"ftypavis"):
         return "AVIF"
     for name, picture_format in FORMATS.items():
         if data.startswith(picture_format.signatures):

@@ -42,6 +42,17 @@ def test_the_headers_name_job_seed_model_and_timing(client: httpx.Client) -> Non
     assert all(float(milliseconds) >= 0 for _, _, milliseconds in stages)
 
 
+def test_a_header_names_the_boxes_that_the_model_saw(client: httpx.Client) -> None:
+    answer = client.post(ROUTE, files=FILES)
+    document = client.post(ROUTE, files=FILES, headers=AS_JSON).json()
+    names = ("left", "top", "right", "bottom")
+    told = [
+        dict(zip(names, map(int, box.split(",")), strict=True)) for box in answer.headers["x-boxes"].split()
+    ]
+    assert told == document["boxes"]
+    assert told
+
+
 def test_a_seed_that_was_left_out_is_drawn_and_told(client: httpx.Client) -> None:
     seeds = {client.post(ROUTE, files=FILES).headers["x-seed"] for _ in range(3)}
     assert len(seeds) == 3

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.contracts import Params
 from service.errors import ERROR_TABLE
+from service.imaging.formats import FORMATS
 from service.queue.client import QueueClient
 from tests.integration.edge.pictures import MASK, PHOTO
 
@@ -73,11 +74,15 @@ def test_the_description_names_every_field_with_words(client: httpx.Client) -> N
     schemas = document["components"]["schemas"]
     bodies = document["paths"][ROUTE]["post"]["requestBody"]["content"]
     assert set(bodies) == {"multipart/form-data", "application/json"}
+    post = document["paths"][ROUTE]["post"]
+    assert "30 MiB" in post["requestBody"]["description"]
+    assert {"X-Job-Id", "X-Seed", "X-Model", "X-Boxes"} <= set(post["responses"]["200"]["headers"])
     for body in bodies.values():
         schema = schemas[body["schema"]["$ref"].rpartition("/")[2]]
         assert set(schema["properties"]) == {"image", "mask", *Params.model_fields}
         assert set(schema["required"]) == {"image", "mask"}
         assert schema["additionalProperties"] is False
+        assert all(name in schema["properties"]["image"]["description"].upper() for name in FORMATS)
         assert all("description" in field for field in schema["properties"].values())
 
 
