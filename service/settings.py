@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.contracts import MAX_PIXELS, MAX_UPLOAD_BYTES
+
+DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 
 
 def default_model_store() -> Path:
@@ -49,16 +53,15 @@ class Settings(BaseSettings):
     )
     max_batch: int = Field(default=8, ge=1, le=64, description="Places in the running batch.")
 
-    max_upload_bytes: int = Field(default=MAX_UPLOAD_BYTES, gt=0, description="Bytes of a request's body.")
+    max_upload_bytes: int = Field(
+        default=MAX_UPLOAD_BYTES, gt=0, description="Bytes of a request's body; base64 in JSON counts."
+    )
     max_pixels: int = Field(default=MAX_PIXELS, gt=0, description="Pixels of a picture.")
     max_queued_jobs: int = Field(default=1000, gt=0, description="Jobs waiting or running before 429.")
     max_queued_bytes: int = Field(default=2 * 1024**3, gt=0, description="Payload bytes waiting before 429.")
 
     sync_timeout: float = Field(
         default=120.0, gt=0, description="Seconds; deadline of a synchronous request."
-    )
-    async_timeout: float = Field(
-        default=3600.0, gt=0, description="Seconds; deadline of an asynchronous job."
     )
     result_ttl: float = Field(default=3600.0, gt=0, description="Seconds that a result is kept.")
     lease: float = Field(
@@ -69,3 +72,12 @@ class Settings(BaseSettings):
         default=30.0, ge=0, description="Seconds to finish running work at shutdown."
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not DEVICE.fullmatch(device):
+            raise PydanticCustomError(
+                "device", "it must be auto, cpu, cuda or cuda:N, N being the number of a GPU from 0"
+            )
+        return device
