@@ -114,8 +114,7 @@ def load_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise ArtifactError(
             f"There is no model in {folder}: {MANIFEST} is missing. See what is there with `moebius models "
-            "list`, "
-            "fetch one with `moebius models pull` or `moebius models import`."
+            "list`, fetch one with `moebius models pull` or `moebius models import`."
         ) from None
     except OSError as error:
         raise ArtifactError(
@@ -145,8 +144,7 @@ def verify(folder: Path) -> Manifest:
     if unlisted:
         raise ArtifactError(
             f"{folder} holds {', '.join(unlisted)}, which {MANIFEST} does not list. Remove what does not "
-            "belong to "
-            "the model, or export it again."
+            "belong to the model, or export it again."
         )
     return manifest
 
@@ -173,11 +171,6 @@ def model_folders(store: Path) -> list[Path]:
     return sorted(path.parent for path in store.glob(f"[!.]*/{MANIFEST}"))
 
 
-def list_models(store: Path) -> list[Manifest]:
-    """Every model of a store, by name. `ArtifactError` if a manifest is not valid."""
-    return [load_manifest(folder) for folder in model_folders(store)]
-
-
 def _verify_file(folder: Path, name: str, record: FileRecord) -> None:
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
@@ -192,9 +185,8 @@ def _verify_file(folder: Path, name: str, record: FileRecord) -> None:
         ) from error
     if found != record:
         raise ArtifactError(
-            f"{path} has changed: expected sha256 {record.sha256} ({record.bytes} bytes), found "
-            f"{found.sha256} "
-            f"({found.bytes} bytes). It is not used: fetch or export the model again."
+            f"{path} has changed: expected sha256 {record.sha256} ({record.bytes} bytes), "
+            f"found {found.sha256} ({found.bytes} bytes). It is not used: fetch or export the model again."
         )
 
 

@@ -136,11 +136,9 @@ def check_probe(expected: Probe, backend: Primitives, shape: ModelShape, *, prec
         if not distance <= tolerance:
             raise ArtifactError(
                 f"The model answers wrong numbers here: its {name} on the fixed input differs by "
-                f"{distance:.2g} "
-                f"standard deviations from the manifest's, {tolerance:g} is allowed. The runtime or the "
-                "device is "
-                "at fault, or the manifest belongs to other files: try another backend or device, or export "
-                "again."
+                f"{distance:.2g} standard deviations from the manifest's, {tolerance:g} is allowed. The runtime "
+                "or the device is at fault, or the manifest belongs to other files: try another backend or "
+                "device, or export again."
             )
 
 

@@ -89,14 +89,12 @@ def _open_session(path: Path, options: Any, device: str) -> Any:
     except Exception as error:  # the runtime's exceptions share no other base
         raise ArtifactError(
             f"ONNX Runtime {onnxruntime.__version__} can't load {path}: {error}. Upgrade onnxruntime, or "
-            "fetch or "
-            "export the model again."
+            "fetch or export the model again."
         ) from error
     if device != "cpu" and CUDA not in session.get_providers():
         raise ArtifactError(
             f"ONNX Runtime could not use {device}, though its CUDA provider is installed: see its log "
-            "above. Check "
-            "the driver, or use --device cpu."
+            "above. Check the driver, or use --device cpu."
         )
     return session
 
@@ -117,8 +115,8 @@ def _choose_device(wanted: str) -> str:
     if wanted != "cpu" and not has_provider:
         raise ArtifactError(
             f"Device {wanted} was asked for, but this onnxruntime has only "
-            f"{onnxruntime.get_available_providers()}. "
-            "Install moebius[gpu] instead of moebius[cpu], or use --device cpu."
+            f"{onnxruntime.get_available_providers()}. Install moebius[gpu] instead of moebius[cpu], "
+            "or use --device cpu."
         )
     return wanted
 
@@ -137,6 +135,5 @@ def _require_precision(wanted: str) -> None:
     if wanted not in {"auto", PRECISION}:
         raise ArtifactError(
             f"The onnxruntime backend computes in {PRECISION}, {wanted} was asked for. Use --precision "
-            f"{PRECISION}, "
-            "or --backend torch."
+            f"{PRECISION}, or --backend torch."
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 NAMES_SHOWN = 8
@@ -59,11 +59,6 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UnreadableCheckpoint(f"{path} must hold one flat mapping of names to tensors")
     return state
-
-
-def write_state(network: nn.Module, path: Path) -> None:
-    """Write a network's state dict as safetensors."""
-    save_file({name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}, path)
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor]) -> None:

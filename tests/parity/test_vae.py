@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from service.model.checkpoint import CheckpointMismatch, UnreadableCheckpoint, write_state
+from service.model.checkpoint import CheckpointMismatch, UnreadableCheckpoint
 from service.model.config import AutoencoderKLConfig
 from service.model.registry import import_autoencoder
 from service.model.vae import AutoencoderKL
@@ -64,7 +65,7 @@ def test_every_norm_has_diffusers_epsilon(network: AutoencoderKL) -> None:
 
 def test_a_diffusers_folder_is_imported(tmp_path: Path, network: AutoencoderKL) -> None:
     write_config(tmp_path)
-    write_state(network, tmp_path / "diffusion_pytorch_model.safetensors")
+    save_file(network.state_dict(), tmp_path / "diffusion_pytorch_model.safetensors")
     assert encoding_error(import_autoencoder(tmp_path)) < TOLERANCE
 
 
@@ -83,7 +84,7 @@ def test_the_older_names_of_attention_layers_are_understood(tmp_path: Path, netw
 
 def test_the_scaling_factor_of_the_folder_is_heeded(tmp_path: Path, network: AutoencoderKL) -> None:
     write_config(tmp_path, scaling_factor=0.5)
-    write_state(network, tmp_path / "diffusion_pytorch_model.safetensors")
+    save_file(network.state_dict(), tmp_path / "diffusion_pytorch_model.safetensors")
     imported = import_autoencoder(tmp_path)
     images = torch.from_numpy(load_golden("autoencoder_kl_tiny")["images"])
     with torch.inference_mode():
@@ -93,7 +94,7 @@ def test_the_scaling_factor_of_the_folder_is_heeded(tmp_path: Path, network: Aut
 
 def test_a_folder_of_another_shape_is_refused(tmp_path: Path, network: AutoencoderKL) -> None:
     write_config(tmp_path, block_out_channels=[32, 64, 64])
-    write_state(network, tmp_path / "diffusion_pytorch_model.safetensors")
+    save_file(network.state_dict(), tmp_path / "diffusion_pytorch_model.safetensors")
     with pytest.raises(CheckpointMismatch):
         import_autoencoder(tmp_path)
 

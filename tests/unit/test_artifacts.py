@@ -13,7 +13,6 @@ from service.artifacts import (
     MANIFEST,
     Manifest,
     Parity,
-    list_models,
     load_manifest,
     model_folder,
     model_folders,
@@ -136,7 +135,7 @@ def test_the_store_lists_its_models_by_name(tmp_path: Path) -> None:
     for name in ("zebra", "ant"):
         make_model(tmp_path, name)
     (tmp_path / "not-a-model").mkdir()
-    assert [manifest.name for manifest in list_models(tmp_path)] == ["ant", "zebra"]
+    assert [folder.name for folder in model_folders(tmp_path)] == ["ant", "zebra"]
 
 
 def test_the_draft_that_a_killed_export_left_is_no_model(tmp_path: Path) -> None:
