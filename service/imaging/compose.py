@@ -17,31 +17,20 @@ from service.imaging.color import ColorConverter
 from service.imaging.feather import SoftHole, dilated
 from service.imaging.native import colors_of
 from service.imaging.palette import Patch
-from service.imaging.picture import Bytes8, Flags, Picture, Pixels
+from service.imaging.picture import Bytes8, Picture, Pixels
 from service.imaging.regions import Crop, Region
 from service.imaging.tiles import Floats, TileCrop
+from service.imaging.tone import ring_shift, tone_field
 
 STRIP = 2**18  # pixels
 RING = 16  # pixels at model scale: two latent cells
 
 
-def ring_shift(reference: Floats, generated: Floats, ring: Flags) -> Floats:
-    """Mean of (reference - generated) over the ring [s, s], a channel: [3]. Zero on an empty ring.
-
-    `reference` and `generated` are [3, s, s]. The published paste-back adds 1.1 times this.
-    """
-    if not ring.any():
-        return np.zeros(3, np.float32)
-    shift: Floats = (
-        (reference[:, ring] - generated[:, ring]).mean(axis=1, dtype=np.float64).astype(np.float32)
-    )
-    return shift
-
-
 def matched(fill: Floats, tile: TileCrop) -> Floats:
-    """The fill [3, s, s] shifted to the tone of the photo around the hole."""
+    """The fill [3, s, s] brought to the tone of the photo around the hole."""
     ring = dilated(tile.mask > 0, RING) & tile.known
-    return fill + ring_shift(tile.image, fill, ring)[:, None, None]
+    level = fill + ring_shift(tile.image, fill, ring)[:, None, None]
+    return level + tone_field(tile.image, level, ring)
 
 
 def region_patch(

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from service.contracts import Params, Strategy
-from service.imaging.compose import blended, matched, ring_shift
+from service.imaging.compose import blended, matched
 from service.imaging.picture import Flags
 from service.imaging.retouch import finish, prepare
 from service.imaging.tiles import TileCrop
+from service.imaging.tone import ring_shift
 from tests.unit.imaging.pictures import (
     MAX_PIXELS,
     MODEL_SIZE,
