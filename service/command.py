@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from service.contracts import COMBINATION
 from service.errors import ArtifactError, InpaintError
 from service.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE
 
@@ -31,13 +29,12 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
 
 def describe(error: ValidationError) -> str:
     """The problems as text for a person: the field, what was given, what is allowed."""
-    return "; ".join(_sentence(problem) for problem in error.errors())
-
-
-def _sentence(problem: ErrorDetails) -> str:
-    if problem["type"] == COMBINATION:
-        return problem["msg"]
-    return f"{'.'.join(map(str, problem['loc']))} is {problem['input']!r}: {problem['msg']}"
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))} is {problem['input']!r}: {problem['msg']}"
+        if problem["loc"]  # what no field has alone names its fields itself
+        else problem["msg"]
+        for problem in error.errors()
+    )
 
 
 @contextmanager

