@@ -255,10 +255,12 @@ def evaluate(recipe: EvaluationRecipe) -> list[Score]:
     methods, judge = methods_of(recipe), FeatureJudge()
     rows: dict[str, list[Measured]] = {name: [] for name in methods}
     shown: list[Pixels] = []
-    for case in evaluation_cases(recipe):
+    for number, case in enumerate(evaluation_cases(recipe)):
         measured = {name: measure(case, fill, judge) for name, fill in methods.items()}
         for name, (row, _) in measured.items():
             rows[name].append(row)
+        if number % 16 == 15:
+            print(f"{number + 1} cases measured", flush=True)
         if is_shown(recipe, case):
             shown.append(grid_row(case, [result for _, result in measured.values()]))
     scores = [score(name, kind, rows[name]) for kind in ("all", *KINDS) for name in methods]

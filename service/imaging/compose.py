@@ -28,9 +28,10 @@ RING = 16  # pixels at model scale: two latent cells
 
 def matched(fill: Floats, tile: TileCrop) -> Floats:
     """The fill [3, s, s] brought to the tone of the photo around the hole."""
-    ring = dilated(tile.mask > 0, RING) & tile.known
+    hole = tile.mask > 0
+    ring = dilated(hole, RING) & tile.known
     level = fill + ring_shift(tile.image, fill, ring)[:, None, None]
-    return level + tone_field(tile.image, level, ring)
+    return level + tone_field(tile.image, level, hole, tile.known)
 
 
 def region_patch(

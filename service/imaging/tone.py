@@ -1,7 +1,8 @@
 """The tone of a fill: how far it is from the photo around the hole, and that difference carried smoothly inside.
 
-One mean a channel, as published, leaves a seam wherever the light changes along the hole; the rest of the
-difference is therefore spread as a membrane from the ring inwards (Perez, Gangnet and Blake 2003, equation 4).
+One mean a channel, as published, leaves a seam wherever the light changes along the hole, and sees nothing of a
+fill that jumps at the hole's edge. What is left of the jump is therefore spread as a membrane from the edge inwards
+(Perez, Gangnet and Blake 2003, equation 4).
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy import sparse
+from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 
+from service.imaging.feather import dilated
 from service.imaging.picture import Flags
 from service.imaging.tiles import LATENT_CELL, Floats
+
+BAND = 3  # pixels at model scale, on either side of the hole's edge
+TRUE_EDGE = 0.8  # in [-1, 1]: a jump much larger is taken for an edge of the picture and kept
 
 
 def ring_shift(reference: Floats, generated: Floats, ring: Flags) -> Floats:
@@ -29,24 +34,36 @@ def ring_shift(reference: Floats, generated: Floats, ring: Flags) -> Floats:
     return shift
 
 
-def tone_field(reference: Floats, generated: Floats, ring: Flags) -> Floats:
-    """What to add to `generated` [3, s, s] so that it meets `reference` on the ring [s, s]: [3, s, s].
-
-    Smooth: known on the ring as means over latent cells, harmonic everywhere else. Zero on an empty ring.
+def tone_field(reference: Floats, generated: Floats, hole: Flags, known: Flags) -> Floats:
+    """What to add to `generated` [3, s, s] so that it goes on inside `hole` [s, s] as `reference` ends where it is
+    `known` [s, s]: [3, s, s], smooth. Zero where no known pixel touches the hole.
     """
-    if not ring.any():
-        return np.zeros_like(generated)
+    outside = dilated(hole, BAND) & known
+    inside = dilated(outside, 2 * BAND) & hole
     cells = generated.shape[1] // LATENT_CELL
-    count = _pooled(ring[None].astype(np.float32), cells)[0]  # [n, n] ring pixels of each cell
-    sums = _pooled(np.where(ring, reference - generated, 0), cells)  # [3, n, n]
-    known = count > 0
-    means = sums[:, known] / count[known]  # [3, ring cells]
-    membrane = _membrane(known, means.T.astype(np.float64))  # [n * n, 3]
+    outer, outer_found = _local_means(reference, outside, cells)  # [3, n, n], [n, n]
+    inner, inner_found = _local_means(generated, inside, cells)
+    edge = _pooled(inside[None].astype(np.float32), cells)[0] > 0
+    edge &= outer_found & inner_found
+    if not edge.any():
+        return np.zeros_like(generated)
+    jumps = (outer - inner)[:, edge].T.astype(np.float64)  # [edge cells, 3]
+    jumps *= np.exp(-np.square(jumps / TRUE_EDGE))
+    membrane = _membrane(edge, jumps)  # [n * n, 3]
     size = (generated.shape[2], generated.shape[1])
     channels = membrane.T.reshape(3, cells, cells).astype(np.float32)
     return np.stack(
         [np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR)) for channel in channels]
     )
+
+
+def _local_means(values: Floats, band: Flags, cells: int) -> tuple[Floats, Flags]:
+    """Means of the band's pixels over each latent cell and its eight neighbours, and where there are any."""
+    around = np.ones((1, 3, 3), np.float32)
+    count = ndimage.convolve(_pooled(band[None].astype(np.float32), cells), around, mode="constant")
+    sums = ndimage.convolve(_pooled(np.where(band, values, 0), cells), around, mode="constant")
+    means: Floats = sums / np.maximum(count, 1)
+    return means, count[0] > 0
 
 
 def _pooled(values: Floats, cells: int) -> Floats:
