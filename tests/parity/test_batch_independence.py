@@ -18,11 +18,10 @@ from service.engine.dummy import DummyEngine
 from service.engine.inpaint import run
 from service.engine.sampler import PredictionType, SamplingTable, ddim_table, initial_noise
 from service.engine.selection import open_engine
-from service.settings import Settings, default_model_store
+from service.settings import Settings
 from tests.parity.tiny_engine import TinyEngine
 
 ONE_GREY_LEVEL = 2 / 255  # pictures are in [-1, 1]
-BUILT_IN = default_model_store() / "moebius-nano" / "manifest.json"
 STEPS_OF_NEIGHBOURS = (5, 3, 7, 4, 6, 2, 8)
 
 Request = tuple[Tile, int, SamplingTable]
@@ -43,8 +42,6 @@ def open_small(request: pytest.FixtureRequest) -> Engine:
 
 
 def open_built_in(_: pytest.FixtureRequest) -> Engine:
-    if not BUILT_IN.is_file():
-        pytest.skip("the built-in model is not there")
     return open_engine(Settings(backend="onnxruntime", device="cpu"))
 
 
