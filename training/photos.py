@@ -14,32 +14,28 @@ from PIL import Image
 Pixels = npt.NDArray[np.uint8]
 
 
-def _load_rgb(path: Path) -> Pixels:
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
+def _load(folder: Path, pattern: str, mode: str, content: str) -> list[Pixels]:
+    """Every picture of a folder that fits the pattern, in name order, in a mode of Pillow's."""
+    paths = sorted(folder.glob(pattern))
+    if not paths:
+        raise FileNotFoundError(f"no {pattern} in {folder}: give the folder of {content}")
 
+    def pixels(path: Path) -> Pixels:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert(mode))
 
-def _load_rgba(path: Path) -> Pixels:
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGBA"))
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(pixels, paths))
 
 
 def load_photos(folder: Path) -> list[Pixels]:
     """Every JPEG of a folder in name order, [H, W, 3]. Raises FileNotFoundError when there is none."""
-    paths = sorted(folder.glob("*.jpg"))
-    if not paths:
-        raise FileNotFoundError(f"no *.jpg in {folder}: give the folder of training photographs")
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(_load_rgb, paths))
+    return _load(folder, "*.jpg", "RGB", "training photographs")
 
 
 def load_cutouts(folder: Path) -> list[Pixels]:
-    """Every PNG of a folder in name order, [H, W, 4] with an alpha channel."""
-    paths = sorted(folder.glob("*.png"))
-    if not paths:
-        raise FileNotFoundError(f"no *.png in {folder}: give the folder of cut-out objects")
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(_load_rgba, paths))
+    """Every PNG of a folder in name order, [H, W, 4] with an alpha channel. Raises as `load_photos`."""
+    return _load(folder, "*.png", "RGBA", "cut-out objects")
 
 
 @dataclass(frozen=True)
