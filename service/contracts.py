@@ -161,6 +161,8 @@ class Job:
     """A request admitted by an edge: encoded picture and mask as uploaded, and resolved parameters.
 
     `params.seed` and `params.model` are never None in a job. `deadline`: Unix seconds of the queue's clock.
+    `places` are its crops times its candidates. A client that repeats an `idempotency_key` gets its earlier
+    job, if the request has the same `fingerprint`.
     """
 
     id: str
@@ -169,6 +171,9 @@ class Job:
     image: bytes
     mask: bytes
     deadline: float
+    places: int = 1
+    idempotency_key: str | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +223,8 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class JobStatus:
     """What a client may know of its job. `created` and `deadline` are Unix seconds of the queue's clock;
-    `attempt` counts the workers that took it; `failure` is set where it ended without a result.
+    `attempt` counts the workers that took it; `position` are the jobs before it while it is queued; `step` of
+    `steps` are done in this attempt; `failure` is set where it ended without a result.
     """
 
     id: str
@@ -227,7 +233,61 @@ class JobStatus:
     created: float
     deadline: float
     attempt: int = 0
+    position: int | None = None
+    step: int = 0
+    steps: int = 0
     failure: Failure | None = None
+
+
+class EventKind(StrEnum):
+    """What an event of a job tells. The terminal kinds have the names of the terminal statuses."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PROGRESS = "progress"
+    SNAPSHOT = "snapshot"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    DEAD_LETTERED = "dead_lettered"
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One event of a job and where the job stood then. `id` resumes a stream after it; it is empty for news
+    that are not kept (the position in the queue). A snapshot stands for events that are no longer kept.
+    """
+
+    id: str
+    kind: EventKind
+    attempt: int
+    position: int | None = None
+    step: int = 0
+    steps: int = 0
+    failure: Failure | None = None
+
+    @property
+    def terminal(self) -> bool:
+        """Whether no event follows."""
+        return self.kind in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a worker is with a job: `step` of `steps`."""
+
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """Jobs of one priority; `oldest_age`: seconds since the oldest one that waits was created, or 0."""
+
+    waiting: int
+    running: int
+    oldest_age: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +305,12 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRegistration:
-    """A worker as the queue knows it. `worker_id` is unique a process start; `places` are crops a step."""
+    """A worker as the queue knows it. `worker_id` is unique a process start; `places` are crops a step;
+    `throughput` is what it measured at its start, in the unit of `queue/fairness.py:cost_of` a second (0: not
+    known).
+    """
 
     worker_id: str
     models: tuple[ServedModel, ...]
     places: int
+    throughput: float = 0.0

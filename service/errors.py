@@ -10,7 +10,9 @@ InpaintError
 │   ├── UnknownModel
 │   ├── NotAcceptable
 │   ├── UnknownRoute
-│   └── MethodNotAllowed
+│   ├── MethodNotAllowed
+│   ├── Unauthenticated     no API key, or one that is not known
+│   └── IdempotencyConflict the key was used for another request
 ├── InvalidPicture          the image or the mask can't be used
 │   ├── PayloadTooLarge
 │   ├── TooManyPixels
@@ -24,11 +26,13 @@ InpaintError
 │   └── MaskSizeMismatch
 ├── JobError
 │   ├── JobNotFound
+│   ├── JobNotFinished      its result was asked for too early
 │   ├── JobExpired          its deadline passed
 │   ├── JobCancelled
 │   └── JobDeadLettered     tried several times, each time its worker was lost
 ├── Unavailable
 │   ├── QueueFull
+│   │   └── DeadlineUnreachable  the backlog is longer than the deadline
 │   ├── QueueUnavailable
 │   ├── QueueLost
 │   └── NotReady
@@ -113,6 +117,18 @@ class MethodNotAllowed(InvalidRequest):
     code = "method_not_allowed"
 
 
+class Unauthenticated(InvalidRequest):
+    """The service asks for an API key, and none or an unknown one came."""
+
+    code = "unauthenticated"
+
+
+class IdempotencyConflict(InvalidRequest):
+    """The idempotency key was used before, for another request."""
+
+    code = "idempotency_conflict"
+
+
 class InvalidPicture(InpaintError):
     """The image or the mask can't be used."""
 
@@ -191,6 +207,12 @@ class JobNotFound(JobError):
     code = "job_not_found"
 
 
+class JobNotFinished(JobError):
+    """The job is waiting or running; its result comes later."""
+
+    code = "job_not_finished"
+
+
 class JobExpired(JobError):
     """The deadline passed before the picture was ready."""
 
@@ -219,6 +241,12 @@ class QueueFull(Unavailable):
     """The queue is bounded and full."""
 
     code = "queue_full"
+
+
+class DeadlineUnreachable(QueueFull):
+    """The work before this job is predicted to take longer than its deadline allows."""
+
+    code = "deadline_unreachable"
 
 
 class QueueUnavailable(Unavailable):
@@ -272,6 +300,8 @@ ERROR_TABLE: dict[str, ErrorMapping] = {
     "not_acceptable": ErrorMapping(406, "INVALID_ARGUMENT", False, "No acceptable form of the answer"),
     "unknown_route": ErrorMapping(404, "UNIMPLEMENTED", False, "Unknown route"),
     "method_not_allowed": ErrorMapping(405, "UNIMPLEMENTED", False, "Method not allowed"),
+    "unauthenticated": ErrorMapping(401, "UNAUTHENTICATED", False, "An API key is needed"),
+    "idempotency_conflict": ErrorMapping(422, "INVALID_ARGUMENT", False, "The idempotency key was used before"),
     "invalid_picture": ErrorMapping(422, "INVALID_ARGUMENT", False, "The picture can't be used"),
     "payload_too_large": ErrorMapping(413, "INVALID_ARGUMENT", False, "Too many bytes"),
     "too_many_pixels": ErrorMapping(422, "INVALID_ARGUMENT", False, "Too many pixels"),
@@ -285,11 +315,13 @@ ERROR_TABLE: dict[str, ErrorMapping] = {
     "mask_size_mismatch": ErrorMapping(422, "INVALID_ARGUMENT", False, "Mask and image do not match"),
     "job_failed": ErrorMapping(500, "INTERNAL", False, "The job failed"),
     "job_not_found": ErrorMapping(404, "NOT_FOUND", False, "Unknown job"),
+    "job_not_finished": ErrorMapping(409, "FAILED_PRECONDITION", True, "The job has not ended yet"),
     "job_expired": ErrorMapping(504, "DEADLINE_EXCEEDED", True, "The deadline passed"),
     "job_cancelled": ErrorMapping(409, "CANCELLED", False, "The job was cancelled"),
     "job_dead_lettered": ErrorMapping(500, "INTERNAL", False, "The job was given up"),
     "unavailable": ErrorMapping(503, "UNAVAILABLE", True, "The service is unavailable"),
     "queue_full": ErrorMapping(429, "RESOURCE_EXHAUSTED", True, "Too many requests are waiting"),
+    "deadline_unreachable": ErrorMapping(429, "RESOURCE_EXHAUSTED", True, "Too much work is waiting"),
     "queue_unavailable": ErrorMapping(503, "UNAVAILABLE", True, "The queue does not answer"),
     "queue_lost": ErrorMapping(503, "UNAVAILABLE", True, "The queue lost its data"),
     "not_ready": ErrorMapping(503, "UNAVAILABLE", True, "The service is not ready"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.contracts import MAX_PIXELS, MAX_UPLOAD_BYTES
 
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
+KEY_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def default_model_store() -> Path:
@@ -29,8 +31,20 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address that the HTTP edge listens on.")
     port: int = Field(default=8080, ge=0, le=65_535, description="HTTP port; 0 takes a free one.")
+    grpc_port: int = Field(default=50051, ge=0, le=65_535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(
         default=9100, ge=0, le=65_535, description="A worker's own port; 0 takes a free one."
+    )
+
+    api_keys: dict[str, str] = Field(
+        default_factory=dict,
+        description='Names of clients and the sha256 of their bearer keys, as JSON: {"alice": "9f86..."}. '
+        "Left out, nobody needs a key, and a client is its address.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Networks of proxies, as JSON, whose X-Forwarded-For is believed: "
+        '["10.0.0.0/8", "127.0.0.1"].',
     )
 
     redis_url: str | None = Field(
@@ -40,6 +54,15 @@ class Settings(BaseSettings):
         default=Path("~/.local/state/moebius").expanduser(),
         description="Folder of the embedded queue's append-only file.",
     )
+    embedded_memory: int = Field(
+        default=4 * 1024**3, gt=0, description="Bytes that the embedded queue's server may hold."
+    )
+    queue_shards: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="Parts of the queue, each in one slot of a cluster; the same for all edges and workers.",
+    )
 
     model_store: Path = Field(default_factory=default_model_store, description="One folder a model.")
     model: str = Field(
@@ -47,11 +70,31 @@ class Settings(BaseSettings):
     )
     backend: Literal["auto", "onnxruntime", "torch", "dummy"] = "auto"
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
+    workers: int = Field(default=1, ge=1, le=64, description="Workers that `moebius serve` starts.")
+    devices: str = Field(
+        default="",
+        description="Their devices, one each, separated by commas: cuda:0,cuda:1,cpu. Left out, `device`.",
+    )
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     threads: int = Field(
         default=0, ge=0, description="CPU threads of an engine; 0: all cores that we may use."
     )
-    max_batch: int = Field(default=8, ge=1, le=64, description="Places in the running batch.")
+    max_batch: int = Field(
+        default=8, ge=1, le=64, description="Most places in the running batch; what was measured may allow less."
+    )
+    batching: Literal["step", "request"] = Field(
+        default="step",
+        description="step: a request joins at the next denoising step; request: whole requests only, to compare.",
+    )
+    picture_threads: int = Field(
+        default=2, ge=1, le=64, description="Threads of a worker that decode and encode pictures."
+    )
+    dummy_step_seconds: float = Field(
+        default=0.0, ge=0, description="Seconds that the dummy backend takes for a step, whatever its batch."
+    )
+    dummy_item_seconds: float = Field(
+        default=0.0, ge=0, description="Seconds that the dummy backend adds for each item of a step."
+    )
 
     max_upload_bytes: int = Field(
         default=MAX_UPLOAD_BYTES, gt=0, description="Bytes of a request's body; base64 in JSON counts."
@@ -62,6 +105,9 @@ class Settings(BaseSettings):
 
     sync_timeout: float = Field(
         default=120.0, gt=0, description="Seconds; deadline of a synchronous request."
+    )
+    async_timeout: float = Field(
+        default=3600.0, gt=0, description="Seconds; deadline of an asynchronous job."
     )
     result_ttl: float = Field(default=3600.0, gt=0, description="Seconds that a result is kept.")
     lease: float = Field(
@@ -81,3 +127,33 @@ class Settings(BaseSettings):
                 "device", "it must be auto, cpu, cuda or cuda:N, N being the number of a GPU from 0"
             )
         return device
+
+    @field_validator("devices")
+    @classmethod
+    def _are_devices(cls, devices: str) -> str:
+        for device in devices.split(",") if devices else ():
+            cls._is_a_device(device.strip())
+        return devices
+
+    @field_validator("api_keys")
+    @classmethod
+    def _are_digests(cls, keys: dict[str, str]) -> dict[str, str]:
+        for name, digest in keys.items():
+            if not name or not KEY_DIGEST.fullmatch(digest):
+                raise PydanticCustomError(
+                    "api_key",
+                    "each client needs a name and the sha256 of its key in 64 lower-case hexadecimal digits",
+                )
+        return keys
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise PydanticCustomError(
+                    "network", "each must be an address or a network such as 10.0.0.0/8"
+                ) from error
+        return networks

@@ -45,6 +45,10 @@ class EngineLimits:
         return cls((*(2**power for power in range((most - 1).bit_length())), most))
 
 
+class DeviceOutOfMemory(Exception):
+    """The device has no room for this batch; a smaller one may fit. States are as they were before the call."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What runs: said in /v1/models, the logs and `inpaint_backend_info`."""
@@ -60,7 +64,8 @@ class EngineInfo:
 class Engine(Protocol):
     """A loaded model on one device. Not thread-safe: one step loop drives it.
 
-    `EncodedTile` and `State` are opaque to the caller: latents may live on the device.
+    `EncodedTile` and `State` are opaque to the caller: latents may live on the device. `encode`, `step` and
+    `decode` raise `DeviceOutOfMemory`; when `step` raises anything, no state has moved.
     """
 
     info: EngineInfo
@@ -81,6 +86,9 @@ class Engine(Protocol):
 
     def decode(self, states: Sequence[Any]) -> Array:
         """Pictures [n, 3, s, s] in [-1, 1]."""
+
+    def memory_bytes(self) -> dict[str, int]:
+        """Memory of the device by kind (allocated, reserved); empty where the backend can't tell."""
 
     def close(self) -> None:
         """Free the device."""

@@ -7,7 +7,10 @@ from service.contracts import Params, Priority
 WEIGHTS = {Priority.INTERACTIVE: 4.0, Priority.BATCH: 1.0}  # batch work is slowed, never starved
 
 
-def cost_of(params: Params) -> float:
-    """U-Net evaluations a crop: candidates x steps run x branches (two under guidance)."""
+VAE_COST = 2.0  # of encoding and decoding one crop, in evaluations of the U-Net
+
+
+def cost_of(params: Params, places: int) -> float:
+    """U-Net evaluations: places (crops x candidates) x (steps run x branches, two under guidance, + VAE)."""
     branches = 2 if params.guidance_scale > 1 else 1
-    return params.n * max(1.0, params.steps * params.strength) * branches
+    return places * (max(1.0, params.steps * params.strength) * branches + VAE_COST)
