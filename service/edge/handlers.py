@@ -1,39 +1,38 @@
-"""Admit, enqueue, await: what every transport does with a request. Knows no HTTP and no gRPC."""
+"""Admit, enqueue, await, look and cancel: what every transport does with a request. Knows no HTTP and no gRPC."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from service import telemetry
-from service.contracts import Job, Params, Result, ServedModel
-from service.edge.threads import in_thread
-from service.errors import InpaintError, NotReady, UnknownModel
-from service.imaging.decode import inspect_picture
-from service.imaging.mask import decode_mask
+from service.contracts import Job, JobEvent, JobStatus, Result
+from service.edge.admission import InpaintRequest, admit, served_models
+from service.errors import InpaintError
 from service.queue.client import QueueClient
-from service.queue.keys import new_job_id
 from service.settings import Settings
+
+__all__ = [
+    "InpaintAnswer",
+    "InpaintRequest",
+    "admit",
+    "cancel_job",
+    "inpaint",
+    "inpaint_events",
+    "job_events",
+    "job_result",
+    "job_status",
+    "served_models",
+    "submit",
+]
 
 logger = logging.getLogger(__name__)
 
-NOT_READY_RETRY = 5.0
 CANCEL_TIMEOUT = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class InpaintRequest:
-    """A request as any transport hands it over: who asks, two encoded pictures, and parameters in range."""
-
-    client: str
-    image: bytes
-    mask: bytes
-    params: Params
-    transport: str = "rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,74 +44,86 @@ class InpaintAnswer:
 
 
 async def inpaint(queue: QueueClient, settings: Settings, request: InpaintRequest) -> InpaintAnswer:
-    """Run one request to its end. Being cancelled cancels the job.
+    """Run one request to its end. Being cancelled cancels the job, unless it has an idempotency key: then the
+    client may come back for it.
 
     Raises the `InvalidRequest` and `InvalidPicture` errors at admission, `Unavailable` from the queue, and
     the error of the job itself.
     """
     started = time.perf_counter()
+    async with _enqueued(queue, settings, request) as job_id:
+        with telemetry.request_timer(request.transport, "sync", started):
+            return InpaintAnswer(job_id, await queue.wait(job_id, request.client))
+
+
+async def inpaint_events(
+    queue: QueueClient, settings: Settings, request: InpaintRequest
+) -> AsyncGenerator[JobEvent | InpaintAnswer]:
+    """Run one request to its end and tell its events on the way; the last item is the answer, in place of the
+    terminal event. Being closed or cancelled cancels the job, unless it has an idempotency key.
+
+    Raises what `inpaint` raises.
+    """
+    started = time.perf_counter()
+    async with _enqueued(queue, settings, request) as job_id:
+        with telemetry.request_timer(request.transport, "sync", started):
+            async with aclosing(queue.events(job_id, request.client)) as events:
+                async for event in events:
+                    if not event.terminal:
+                        yield event
+            answer = await job_result(queue, job_id, request.client)
+    yield answer
+
+
+async def submit(queue: QueueClient, settings: Settings, request: InpaintRequest) -> JobStatus:
+    """Queue a job that nobody waits for, and say where it stands. Raises what `inpaint` raises at admission."""
+    started = time.perf_counter()
     with telemetry.counting_rejections():
-        job = await admit(queue, settings, request)
-        await _submit(queue, job)
-    with telemetry.request_timer(request.transport, "sync", started):
-        return InpaintAnswer(job.id, await _await_result(queue, job))
+        job = await admit(queue, settings, request, settings.async_timeout)
+        job_id = await queue.submit(job)
+    with telemetry.request_timer(request.transport, "async", started):
+        return await queue.status(job_id, request.client)
 
 
-async def served_models(queue: QueueClient) -> tuple[ServedModel, ...]:
-    """Models that live workers have loaded, the default first. Raises `NotReady` if there is none."""
-    models = await queue.models()
-    if not models:
-        raise NotReady(
-            "No worker serves a model now. Start one (moebius worker), or try again shortly.",
-            retry_after=NOT_READY_RETRY,
-        )
-    return models
+async def job_status(queue: QueueClient, job_id: str, client: str) -> JobStatus:
+    """Where a job stands. Raises JobNotFound, also for another client's job, and QueueUnavailable."""
+    return await queue.status(job_id, client)
 
 
-async def admit(queue: QueueClient, settings: Settings, request: InpaintRequest) -> Job:
-    """Check a request before it is queued, and resolve what the client left out (model, seed, deadline)."""
-    params = _resolve(request.params, await served_models(queue))
-    await in_thread(lambda: _check_pictures(request, settings))
-    return Job(
-        id=new_job_id(),
-        client=request.client,
-        params=params,
-        image=request.image,
-        mask=request.mask,
-        deadline=await queue.now() + (params.timeout or settings.sync_timeout),
-    )
+async def job_result(queue: QueueClient, job_id: str, client: str) -> InpaintAnswer:
+    """What an ended job made. Raises JobNotFinished, the job's own error, JobNotFound and QueueUnavailable."""
+    return InpaintAnswer(job_id, await queue.result(job_id, client))
 
 
-def _resolve(params: Params, served: Sequence[ServedModel]) -> Params:
-    names = [model.name for model in served]
-    model = params.model or names[0]
-    if model not in names:
-        raise UnknownModel(f"model is {model!r}, which no worker serves. Served now: {', '.join(names)}.")
-    seed = secrets.randbelow(params.largest_seed + 1) if params.seed is None else params.seed
-    return params.model_copy(update={"model": model, "seed": seed})
+def job_events(queue: QueueClient, job_id: str, client: str, after: str = "") -> AsyncGenerator[JobEvent]:
+    """The events of a job after the one with the id `after`, to its terminal one; from the start if empty.
+
+    Raises JobNotFound at the first event, QueueLost and QueueUnavailable. To stop watching does not touch
+    the job.
+    """
+    return queue.events(job_id, client, after=after)
 
 
-def _check_pictures(request: InpaintRequest, settings: Settings) -> None:
-    header = inspect_picture(
-        request.image, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels
-    )
-    size = (header.width, header.height)
-    decode_mask(request.mask, size, request.params.mask_polarity, max_pixels=settings.max_pixels)
+async def cancel_job(queue: QueueClient, job_id: str, client: str) -> JobStatus:
+    """Cancel a job, waiting or running, and say where it stands; one that has ended stays as it is. Harmless
+    when repeated. Raises JobNotFound and QueueUnavailable.
+    """
+    await queue.cancel(job_id, client)
+    return await queue.status(job_id, client)
 
 
-async def _submit(queue: QueueClient, job: Job) -> None:
+@asynccontextmanager
+async def _enqueued(queue: QueueClient, settings: Settings, request: InpaintRequest) -> AsyncIterator[str]:
+    """The id of a job that lives as long as the block waits for it, or longer if it has an idempotency key."""
+    with telemetry.counting_rejections():
+        job = await admit(queue, settings, request, settings.sync_timeout)
     try:
-        await queue.submit(job)
-    except asyncio.CancelledError:
-        await _cancel(queue, job)
-        raise
-
-
-async def _await_result(queue: QueueClient, job: Job) -> Result:
-    try:
-        return await queue.wait(job.id, job.client)
-    except asyncio.CancelledError:
-        await _cancel(queue, job)
+        with telemetry.counting_rejections():
+            job_id = await queue.submit(job)
+        yield job_id
+    except (asyncio.CancelledError, GeneratorExit):
+        if job.idempotency_key is None:
+            await _cancel(queue, job)
         raise
 
 
