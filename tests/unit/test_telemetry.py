@@ -1,19 +1,18 @@
-"""The metrics' names, labels and buckets, and the JSON logs."""
+"""The metrics' names, labels and buckets, and what several processes tell together."""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import telemetry
-from service.contracts import Priority, Result, Status
+from service.contracts import Priority, QueueDepth, Result, Status
 from service.errors import EmptyMask
 
 
@@ -76,15 +75,108 @@ def test_outcomes_redis_errors_and_backends_have_their_labels() -> None:
     assert value("inpaint_worker_ready") == 1
 
 
+def test_every_metric_of_the_table_is_on_the_page() -> None:
+    tell_everything()
+    told = {name.removesuffix("_bucket") for name in samples()}
+    assert told >= {
+        "inpaint_http_requests_total",
+        "inpaint_grpc_requests_total",
+        "inpaint_request_duration_seconds",
+        "inpaint_queue_wait_seconds",
+        "inpaint_stage_duration_seconds",
+        "inpaint_step_duration_seconds",
+        "inpaint_batch_size",
+        "inpaint_join_wait_steps",
+        "inpaint_jobs_total",
+        "inpaint_rejected_total",
+        "inpaint_queue_jobs",
+        "inpaint_oldest_job_age_seconds",
+        "inpaint_redeliveries_total",
+        "inpaint_lease_lost_total",
+        "inpaint_superseded_results_total",
+        "inpaint_redis_errors_total",
+        "inpaint_gpu_busy_seconds_total",
+        "inpaint_gpu_memory_bytes",
+        "inpaint_oom_total",
+        "inpaint_backend_info",
+        "inpaint_worker_ready",
+        "inpaint_worker_restarts_total",
+        "inpaint_last_step_timestamp_seconds",
+    }
+
+
+def tell_everything() -> None:
+    telemetry.count_http_request("/livez", "GET", 200)
+    telemetry.count_grpc_request("Inpaint", "OK")
+    with telemetry.request_timer("rest", "sync", 0.0), telemetry.counting_rejections():
+        pass
+    with pytest.raises(EmptyMask), telemetry.counting_rejections():
+        raise EmptyMask("nothing selected")
+    stages = dict.fromkeys(("queue", *telemetry.STAGES), 0.1)
+    telemetry.observe_result(Result((b"",), "image/png", (1,), "m", stages=stages), Priority.BATCH)
+    telemetry.observe_step(1, 0.1)
+    telemetry.observe_join_wait(3)
+    telemetry.count_job(Status.SUCCEEDED)
+    telemetry.set_queue_depths({Priority.BATCH: QueueDepth(waiting=1, running=2, oldest_age=0.5)})
+    telemetry.count_redelivery(2)
+    telemetry.count_lease_lost()
+    telemetry.count_superseded_result()
+    telemetry.count_redis_error("claim")
+    telemetry.add_device_busy(0.5)
+    telemetry.set_device_memory({"allocated": 1024})
+    telemetry.count_oom()
+    telemetry.set_backend_info(backend="dummy", precision="fp32", model="m", model_sha="")
+    telemetry.set_worker_ready(True)
+    telemetry.count_worker_restart()
+
+
+@pytest.mark.parametrize(
+    ("tell", "name", "growth"),
+    [
+        (lambda: telemetry.count_redelivery(2), "inpaint_redeliveries_total", 2),
+        (lambda: telemetry.count_lease_lost(3), "inpaint_lease_lost_total", 3),
+        (telemetry.count_superseded_result, "inpaint_superseded_results_total", 1),
+        (lambda: telemetry.add_device_busy(0.5), "inpaint_gpu_busy_seconds_total", 0.5),
+        (telemetry.count_oom, "inpaint_oom_total", 1),
+        (telemetry.count_worker_restart, "inpaint_worker_restarts_total", 1),
+        (lambda: telemetry.observe_join_wait(7), "inpaint_join_wait_steps_sum", 7),
+    ],
+)
+def test_what_happens_is_counted(tell: Callable[[], None], name: str, growth: float) -> None:
+    before = value(name)
+    tell()
+    assert value(name) == pytest.approx(before + growth)
+
+
+def test_grpc_calls_and_memory_have_their_labels() -> None:
+    telemetry.count_grpc_request("WatchJob", "RESOURCE_EXHAUSTED")
+    telemetry.set_device_memory({"allocated": 10, "reserved": 20})
+    assert value("inpaint_grpc_requests_total", method="WatchJob", code="RESOURCE_EXHAUSTED") >= 1
+    assert value("inpaint_gpu_memory_bytes", kind="allocated") == 10
+    assert value("inpaint_gpu_memory_bytes", kind="reserved") == 20
+
+
+def test_the_page_tells_what_the_queue_holds_now() -> None:
+    telemetry.set_queue_depths({Priority.INTERACTIVE: QueueDepth(waiting=5, running=2, oldest_age=1.5)})
+    telemetry.set_queue_depths({Priority.INTERACTIVE: QueueDepth(waiting=4, running=3, oldest_age=0.0)})
+    assert value("inpaint_queue_jobs", priority="interactive", state="waiting") == 4
+    assert value("inpaint_queue_jobs", priority="interactive", state="running") == 3
+    assert value("inpaint_oldest_job_age_seconds", priority="interactive") == 0
+
+
 WORKER = """
 from service import telemetry
 telemetry.observe_step(4, 0.1)
 telemetry.set_worker_ready(True)
+telemetry.set_device_memory({"allocated": 1000})
 """
 EDGE = """
 from service import telemetry
 import sys
+from service.contracts import Priority, QueueDepth
 telemetry.count_http_request("/livez", "GET", 200)
+telemetry.set_queue_depths({Priority.BATCH: QueueDepth(9, 0, 1.0)})
+telemetry.set_queue_depths({Priority.BATCH: QueueDepth(4, 0, 1.0)})
 before = telemetry.render_metrics()[0].decode()
 telemetry.forget_process(int(sys.argv[1]))
 print(before, "=====", telemetry.render_metrics()[0].decode())
@@ -93,21 +185,24 @@ print(before, "=====", telemetry.render_metrics()[0].decode())
 
 def test_several_processes_share_one_page_and_the_dead_are_not_ready(tmp_path: Path) -> None:
     environment = {**os.environ, telemetry.MULTIPROCESS_VARIABLE: str(tmp_path)}
-    worker = subprocess.Popen([sys.executable, "-c", WORKER], env=environment)
-    assert worker.wait(60) == 0
+    workers = [subprocess.Popen([sys.executable, "-c", WORKER], env=environment) for _ in range(2)]
+    assert [worker.wait(60) for worker in workers] == [0, 0]
     edge = subprocess.run(
-        [sys.executable, "-c", EDGE, str(worker.pid)],
+        [sys.executable, "-c", EDGE, str(workers[0].pid)],
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
     before, after = edge.stdout.split("=====")
-    assert 'inpaint_step_duration_seconds_count{batch_bucket="4"} 1.0' in before
+    assert 'inpaint_step_duration_seconds_count{batch_bucket="4"} 2.0' in before
     assert 'inpaint_http_requests_total{code="200",method="GET",route="/livez"} 1.0' in before
-    assert "inpaint_worker_ready 1.0" in before
-    assert "inpaint_worker_ready" not in after
-    assert 'inpaint_step_duration_seconds_count{batch_bucket="4"} 1.0' in after
+    assert 'inpaint_queue_jobs{priority="batch",state="waiting"} 4.0' in before
+    assert "inpaint_worker_ready 2.0" in before
+    assert 'inpaint_gpu_memory_bytes{kind="allocated"} 2000.0' in before
+    assert "inpaint_worker_ready 1.0" in after
+    assert 'inpaint_gpu_memory_bytes{kind="allocated"} 1000.0' in after
+    assert 'inpaint_step_duration_seconds_count{batch_bucket="4"} 2.0' in after
 
 
 def test_an_edge_alone_says_nothing_of_workers() -> None:
@@ -115,31 +210,4 @@ def test_an_edge_alone_says_nothing_of_workers() -> None:
     page = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "inpaint_worker_ready" not in page
     assert "inpaint_last_step_timestamp_seconds" not in page
-
-
-def record(message: str, **extra: object) -> logging.LogRecord:
-    made = logging.makeLogRecord({"name": "service.edge", "levelname": "INFO", "msg": message, **extra})
-    made.created, made.msecs = 0.0, 42.0
-    return made
-
-
-def test_a_log_record_is_one_line_of_json() -> None:
-    line = telemetry.JsonFormatter().format(record("two\nlines", route="/v1/inpaint", path=Path("a")))
-    assert "\n" not in line
-    assert json.loads(line) == {
-        "time": "1970-01-01T00:00:00.042Z",
-        "level": "info",
-        "logger": "service.edge",
-        "message": "two\nlines",
-        "route": "/v1/inpaint",
-        "path": "a",
-    }
-
-
-def test_a_traceback_stays_in_its_line() -> None:
-    try:
-        raise ValueError("broken")
-    except ValueError:
-        line = telemetry.JsonFormatter().format(record("failed", exc_info=sys.exc_info()))
-    assert "\n" not in line
-    assert "ValueError: broken" in json.loads(line)["exception"]
+    assert "inpaint_gpu_memory_bytes{" not in page
