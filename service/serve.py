@@ -35,7 +35,10 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> signal.Sign
     for a taken port.
     """
     with StopSignals() as signals, _metrics_folder(), ExitStack() as queue:
-        url = settings.redis_url or queue.enter_context(EmbeddedServer(settings.state_dir)).url
+        url = settings.redis_url
+        if url is None:
+            embedded = EmbeddedServer(settings.state_dir, settings.embedded_memory)
+            url = queue.enter_context(embedded).url
         if signals.first is None:
             _serve_queue(settings, url, signals, on_ready)
         return signals.first

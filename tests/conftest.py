@@ -1,4 +1,7 @@
-"""Fixtures for every test: a real queue server, shared by the session and emptied for each test."""
+"""Fixtures for every test: real queue servers, shared by the session and emptied for each test, or a test's own.
+
+`queue_url` is on the embedded Valkey; tests/integration/queue runs on each of KINDS by `url_of_each_kind`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pytest
 import redis
 
 from service.queue.embedded import EmbeddedServer
+from tests.queue_server import KINDS, QueueServer, running_server
 
 
 @pytest.fixture(scope="session")
@@ -18,12 +22,42 @@ def queue_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS
         yield server
 
 
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[QueueServer]:
+    """One Redis server for the whole session. Skips where none is installed."""
+    with running_server("redis") as server:
+        yield server
+
+
 @pytest.fixture
 def queue_url(queue_server: EmbeddedServer) -> str:
     """The address of an empty queue."""
-    with redis.Redis.from_url(queue_server.url) as connection:
+    return emptied(queue_server.url)
+
+
+@pytest.fixture(params=KINDS)
+def url_of_each_kind(request: pytest.FixtureRequest) -> str:
+    """The address of an empty queue, once on the embedded Valkey and once on Redis."""
+    name = "queue_server" if request.param == "valkey" else "redis_server"
+    server: EmbeddedServer | QueueServer = request.getfixturevalue(name)
+    return emptied(server.url)
+
+
+@pytest.fixture(params=KINDS)
+def durable_server(request: pytest.FixtureRequest) -> Iterator[QueueServer]:
+    """A server of the test's own, to be killed and started again.
+
+    One kind only: `@pytest.mark.parametrize("durable_server", ["valkey"], indirect=True)`.
+    """
+    with running_server(request.param) as server:
+        yield server
+
+
+def emptied(url: str) -> str:
+    """The address of a server that holds nothing any more."""
+    with redis.Redis.from_url(url) as connection:
         connection.flushall()
-    return queue_server.url
+    return url
 
 
 @pytest.fixture(scope="session")

