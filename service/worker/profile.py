@@ -1,0 +1,124 @@
+"""What a step costs on this device, measured at the worker's start, and what follows from it: how many items
+a step should hold, and what the worker tells the queue of its throughput.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from service.contracts import Params
+from service.engine.base import DeviceOutOfMemory, Engine, StepCoefficients, Tile
+from service.engine.sampler import initial_noise
+from service.queue.fairness import cost_of
+
+GOOD_ENOUGH = 0.95  # of the best throughput: above it a larger batch only makes each step slower
+TYPICAL = Params(steps=20, strength=1.0, guidance_scale=2.0)
+MOST_REPEATS = 3
+LONG = 0.25  # seconds: a call that takes as long is repeated once only
+GUIDED_ROW = StepCoefficients(timestep=500, a=1.0, b=0.0, guidance=2.0)
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class BatchProfile:
+    """Seconds of a guided step by batch size, and of encoding and decoding one crop."""
+
+    step_seconds: dict[int, float]
+    encode_seconds: float
+    decode_seconds: float
+
+    def expected_step(self, batch: int) -> float:
+        """Seconds of a guided step: measured, between two measured sizes, or beyond them, on a straight line."""
+        sizes = sorted(self.step_seconds)
+        if len(sizes) == 1:
+            return self.step_seconds[sizes[0]] * max(1.0, batch / sizes[0])
+        upper = next((index for index in range(1, len(sizes)) if batch <= sizes[index]), len(sizes) - 1)
+        low, high = sizes[upper - 1], sizes[upper]
+        start, end = self.step_seconds[low], self.step_seconds[high]
+        line = start + (end - start) * (batch - low) / (high - low)
+        return line if low <= batch <= high else max(line, min(start, end))
+
+    @property
+    def cap(self) -> int:
+        """The smallest measured batch that reaches 95 % of the best throughput.
+
+        Where steps grow with the batch, a small one lets earlier jobs end earlier; where they don't, the
+        largest is the best.
+        """
+        throughputs = {batch: batch / seconds for batch, seconds in self.step_seconds.items()}
+        wanted = GOOD_ENOUGH * max(throughputs.values())
+        return min(batch for batch, throughput in throughputs.items() if throughput >= wanted)
+
+    @property
+    def throughput(self) -> float:
+        """U-Net evaluations a second, as `fairness.cost_of` counts them, on pictures of 20 guided steps."""
+        denoising = TYPICAL.steps * self.step_seconds[self.cap] / self.cap  # of one item's share, in seconds
+        return cost_of(TYPICAL, places=1) / (denoising + self.encode_seconds + self.decode_seconds)
+
+    def prepare_steps(self, seconds: float) -> int:
+        """Steps of a full batch that pass within `seconds`, rounded up."""
+        return ceil(seconds / self.step_seconds[self.cap])
+
+
+def measure(engine: Engine, *, clock: Clock = perf_counter) -> BatchProfile:
+    """Time an engine that is warm: its batch sizes upwards, until a doubling brings no more throughput.
+
+    A size that the device has no memory for ends it too; `DeviceOutOfMemory` if that is the smallest.
+    """
+    size = engine.info.image_size
+    tile = Tile(np.zeros((3, size, size), np.float32), np.ones((size, size), np.float32))
+    encode_seconds, encoded = _fastest(lambda: engine.encode([tile], with_image=False)[0], clock)
+    state = engine.begin(encoded, initial_noise(0, 0, engine.latent_shape), 0.0, 1.0)
+    decode_seconds, _ = _fastest(lambda: engine.decode([state]), clock)
+    return BatchProfile(_step_seconds(engine, encoded, clock), encode_seconds, decode_seconds)
+
+
+def _step_seconds(engine: Engine, encoded: Any, clock: Clock) -> dict[int, float]:
+    measured: dict[int, float] = {}
+    for batch in _doubling(engine.limits.batch_sizes):
+        try:
+            seconds = _guided_step(engine, encoded, batch, clock)
+        except DeviceOutOfMemory:
+            if not measured:
+                raise
+            break
+        best = max((size / measured[size] for size in measured), default=0.0)
+        measured[batch] = seconds
+        if GOOD_ENOUGH * batch / seconds <= best:
+            break
+    return measured
+
+
+def _doubling(sizes: tuple[int, ...]) -> list[int]:
+    """Of the sizes, ascending, those at least twice the one before; and the largest."""
+    chosen = [sizes[0]]
+    for size in sizes[1:]:
+        if size >= 2 * chosen[-1] or size == sizes[-1]:
+            chosen.append(size)
+    return chosen
+
+
+def _guided_step(engine: Engine, encoded: Any, batch: int, clock: Clock) -> float:
+    states = [
+        engine.begin(encoded, initial_noise(0, index, engine.latent_shape), 0.0, 1.0)
+        for index in range(batch)
+    ]
+    seconds, _ = _fastest(lambda: engine.step(states, [GUIDED_ROW] * batch), clock)
+    return seconds
+
+
+def _fastest(call: Callable[[], Any], clock: Clock) -> tuple[float, Any]:
+    """Seconds of the fastest of a few calls, and what the last one answered."""
+    times: list[float] = []
+    while len(times) < 2 or (len(times) < MOST_REPEATS and times[-1] < LONG):
+        started = clock()
+        answer = call()
+        times.append(clock() - started)
+    return min(times), answer

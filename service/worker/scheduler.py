@@ -1,0 +1,123 @@
+"""What runs in the next step: which items join the batch, and how many more places to claim jobs for.
+
+A pure function of what the worker holds and its limits: no threads, no clock, no queue. The order between jobs
+is the queue's; here the places of one device are shared among the jobs that this worker holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """What the scheduler sees of a job that this worker holds. An item is one crop of one candidate."""
+
+    id: str
+    order: int  # of its claim; earlier first
+    weight: float  # of its priority (queue/fairness.WEIGHTS)
+    places: int  # items it will still need that have not joined: being decoded, or ready
+    ready: int  # of those, how many could join now
+    running: tuple[int, ...]  # steps left of each item in the batch
+    last_join: int = 0  # count of all the worker's joins when its last item joined; 0: none has yet
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the device and the settings allow."""
+
+    places: int  # most items in a step
+    batching: Literal["step", "request"] = "step"
+    prepare_steps: int = 0  # steps that pass while a newly claimed job is fetched and decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do before the next step."""
+
+    join: tuple[str, ...]  # job ids, one entry an item, in the order of joining
+    claim: int  # places to claim more jobs for; 0: none
+    idle: bool  # nothing is held: a job that must run alone may be claimed
+
+
+def plan(jobs: Sequence[JobView], limits: Limits, *, draining: bool = False, stopping: bool = False) -> Plan:
+    """The items that join now, and the places to claim for.
+
+    `draining`: a job that must run alone waits for this worker, or runs on it: held jobs go on, nothing is
+    claimed until none is left. `stopping`: held jobs go on, nothing is claimed.
+    """
+    join = tuple(_joins(jobs, limits))
+    held = [_Share.of(job, join.count(job.id)) for job in jobs]
+    closed = stopping or (draining and bool(jobs))
+    return Plan(join, claim=0 if closed else _claim(held, limits), idle=not jobs)
+
+
+def surplus(jobs: Sequence[JobView], limits: Limits) -> tuple[str, ...]:
+    """Job ids, one entry an item, whose items leave the batch for now: more run than the limit allows.
+
+    Those of the job claimed last go first. The items keep their state and count as ready again.
+    """
+    over = sum(len(job.running) for job in jobs) - limits.places
+    latest_first = sorted(jobs, key=lambda job: job.order, reverse=True)
+    items = [job.id for job in latest_first for _ in job.running]
+    return tuple(items[: max(0, over)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """A held job after the joins: items that wait, items in the batch, and of these the steps left of the old."""
+
+    weight: float
+    waiting: int
+    joined: int
+    steps_left: tuple[int, ...]
+
+    @classmethod
+    def of(cls, job: JobView, joined: int) -> _Share:
+        return cls(job.weight, job.places - joined, joined, job.running)
+
+    @property
+    def in_batch(self) -> int:
+        return self.joined + len(self.steps_left)
+
+    def staying(self, steps: int) -> int:
+        """Items that are still in the batch after `steps`; one that joins now is taken to stay."""
+        return self.joined + sum(left > steps for left in self.steps_left)
+
+
+def _joins(jobs: Sequence[JobView], limits: Limits) -> Iterator[str]:
+    running = sum(len(job.running) for job in jobs)
+    if limits.batching == "request" and not _may_start(jobs, running, limits):
+        return
+    joined: Counter[str] = Counter()
+    for _ in range(limits.places - running):
+        waiting = [job for job in jobs if job.ready > joined[job.id]]
+        if not waiting:
+            return
+        following = min(waiting, key=lambda job: _turn(job, joined[job.id]))
+        joined[following.id] += 1
+        yield following.id
+
+
+def _turn(job: JobView, joined: int) -> tuple[float, int, int]:
+    """Who joins next: the fewest items running per weight, then who joined longest ago, then who came first.
+
+    So a newcomer goes ahead of a big job's further items, big jobs share the places by weight, and more jobs
+    than places take turns.
+    """
+    return (len(job.running) + joined) / job.weight, job.last_join, job.order
+
+
+def _may_start(jobs: Sequence[JobView], running: int, limits: Limits) -> bool:
+    """Whether a batch of whole requests starts: nothing runs, and what was claimed for it is decoded."""
+    ready = sum(job.ready for job in jobs)
+    return running == 0 and (ready >= limits.places or ready == sum(job.places for job in jobs))
+
+
+def _claim(held: Sequence[_Share], limits: Limits) -> int:
+    waiting = sum(share.waiting for share in held)
+    staying = sum(share.staying(limits.prepare_steps) for share in held)
+    return max(0, limits.places - staying - waiting)
