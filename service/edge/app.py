@@ -9,10 +9,12 @@ from functools import partial
 from fastapi import FastAPI
 
 from service import __version__
-from service.edge import rest
+from service.edge import jobs, operations, rest
+from service.edge.auth import Authenticator
 from service.edge.middleware import BodyLimit, RequestRecord
+from service.edge.openapi import openapi_document
 from service.edge.problems import install_problem_handlers
-from service.edge.schemas import openapi_document
+from service.edge.state import EdgeState
 from service.queue.client import QueueClient
 from service.settings import Settings
 
@@ -28,8 +30,9 @@ def create_app(settings: Settings, queue: QueueClient) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.edge = rest.EdgeState(settings, queue)
-    app.include_router(rest.router)
+    app.state.edge = EdgeState(settings, queue, Authenticator(settings))
+    for part in (rest, jobs, operations):
+        app.include_router(part.router)
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
     app.add_middleware(RequestRecord)
@@ -40,5 +43,5 @@ def create_app(settings: Settings, queue: QueueClient) -> FastAPI:
 @asynccontextmanager
 async def _close_queue_at_the_end(app: FastAPI) -> AsyncIterator[None]:
     yield
-    state: rest.EdgeState = app.state.edge
+    state: EdgeState = app.state.edge
     await state.queue.aclose()

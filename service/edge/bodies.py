@@ -7,14 +7,14 @@ import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from fastapi import Request
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from service.contracts import Params
+from service.contracts import OutputFormat, Params
 from service.edge.parameters import PICTURE_FIELDS, params_from_json, params_from_text, refuse_unknown_fields
 from service.edge.threads import in_thread
 from service.errors import InvalidParameter, InvalidRequest, MissingPart, UnsupportedMediaType
@@ -32,6 +32,10 @@ class InpaintBody:
     image: bytes
     mask: bytes
     params: Params
+
+    def with_format(self, output_format: OutputFormat | None) -> InpaintBody:
+        """The same with the picture's format decided."""
+        return replace(self, params=self.params.model_copy(update={"output_format": output_format}))
 
 
 class _MemoryParser(MultiPartParser):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.contracts import OutputFormat, Params
-from service.errors import NotAcceptable
+from service.contracts import OutputFormat, Params, Result
+from service.errors import InvalidParameter, NotAcceptable
 
 JSON = "application/json"
 PICTURES = {f"image/{output.value}": output for output in OutputFormat}
@@ -37,6 +37,34 @@ def choose_answer_form(accept: str | None, params: Params) -> AnswerForm:
     if any(media_range in ANY_PICTURE for media_range in ranges):
         return AnswerForm(as_json=False, output_format=params.output_format)
     return AnswerForm(as_json=False, output_format=_named_format(ranges, params, accept or ""))
+
+
+def choose_result_form(accept: str | None, result: Result, candidate: int | None) -> int | None:
+    """The candidate whose picture answers, or None for the document with all pictures; of a result whose format
+    was chosen when the job was queued.
+
+    Raises `InvalidParameter` for a candidate that there is not, and `NotAcceptable` where the pictures' format
+    is not accepted, or where n > 1 pictures would need one body.
+    """
+    count = len(result.pictures)
+    if candidate is not None and candidate >= count:
+        raise InvalidParameter(f"candidate is {candidate}, but the job has {count}; the first is 0.")
+    ranges = _by_preference(accept or "*/*")
+    answerable = (JSON, result.content_type, *ANY_PICTURE)
+    wanted = next((media_range for media_range in ranges if media_range in answerable), None)
+    if wanted is None:
+        raise NotAcceptable(
+            f"Accept is {(accept or '')[:200]!r}, but the result is {result.content_type}, or {JSON}. "
+            "Its format was chosen by output_format (or Accept) when the job was sent."
+        )
+    if wanted == JSON and candidate is None:
+        return None
+    if candidate is None and count > 1:
+        raise NotAcceptable(
+            f"The job has {count} pictures, and a picture answer holds one. Send Accept: {JSON} to get them all, "
+            "or ?candidate=0 for the first."
+        )
+    return candidate or 0
 
 
 def _first_answerable(ranges: list[str]) -> str | None:

@@ -6,10 +6,19 @@ import json
 import math
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from service.errors import ERROR_TABLE, InpaintError, InvalidRequest, MethodNotAllowed, UnknownRoute
+from service.errors import (
+    ERROR_TABLE,
+    InpaintError,
+    InvalidParameter,
+    InvalidRequest,
+    MethodNotAllowed,
+    Unauthenticated,
+    UnknownRoute,
+)
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -25,10 +34,10 @@ class Problem(BaseModel):
     retryable: bool = Field(description="Whether the same request may succeed later.")
 
 
-def problem_body(error: InpaintError) -> bytes:
-    """The JSON of `error`, in ASCII so that no text of a client breaks it."""
+def problem_of(error: InpaintError) -> Problem:
+    """The problem document of `error`."""
     mapping = ERROR_TABLE[error.code]
-    problem = Problem(
+    return Problem(
         type=f"/docs#{error.code}",
         title=mapping.title,
         status=mapping.http_status,
@@ -36,12 +45,20 @@ def problem_body(error: InpaintError) -> bytes:
         code=error.code,
         retryable=mapping.retryable,
     )
-    return json.dumps(problem.model_dump()).encode("ascii")
+
+
+def problem_body(error: InpaintError) -> bytes:
+    """The JSON of `error`, in ASCII so that no text of a client breaks it."""
+    return json.dumps(problem_of(error).model_dump()).encode("ascii")
 
 
 def problem_response(error: InpaintError) -> Response:
-    """The HTTP answer for `error`, with Retry-After in whole seconds where the error knows it."""
+    """The HTTP answer for `error`, with Retry-After in whole seconds where the error knows it, and with the scheme
+    of authentication where it was missing (RFC 6750, section 3).
+    """
     headers = {}
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return Response(
@@ -56,6 +73,13 @@ async def answer_inpaint_error(_: Request, error: Exception) -> Response:
     """Exception handler for the whole error tree."""
     assert isinstance(error, InpaintError)
     return problem_response(error)
+
+
+async def answer_validation_error(_: Request, error: Exception) -> Response:
+    """Exception handler for parameters in the address that are out of their range or type."""
+    assert isinstance(error, RequestValidationError)
+    told = " ".join(f"{detail['loc'][-1]}: {detail['msg']}." for detail in error.errors()[:10])
+    return problem_response(InvalidParameter(told))
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:
@@ -78,6 +102,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
 def install_problem_handlers(app: FastAPI) -> None:
     """Make `app` answer problem details wherever a route or the router raises."""
     app.add_exception_handler(InpaintError, answer_inpaint_error)
+    app.add_exception_handler(RequestValidationError, answer_validation_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from service.contracts import MAX_UPLOAD_BYTES, MEBIBYTE, Box, OutputFormat, Params, ServedModel
 from service.edge.handlers import InpaintAnswer
@@ -141,21 +138,42 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
+def _request_header(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string"},
+    }
+
+
 BODY_LIMIT = (
     f"At most {MAX_UPLOAD_BYTES // MEBIBYTE} MiB unless the operator chose another limit, for the whole body: photo "
     "and mask together. In JSON both are a third larger, being base64, which leaves "
     f"{MAX_UPLOAD_BYTES * 3 // 4 / MEBIBYTE:g} MiB for the files."
 )
-INPAINT_BODY = {
-    "requestBody": {
-        "description": BODY_LIMIT,
-        "required": True,
-        "content": {
-            "multipart/form-data": _reference(InpaintForm),
-            "application/json": _reference(InpaintDocument),
+IDEMPOTENCY_KEY = _request_header(
+    "Idempotency-Key",
+    "1 to 255 visible characters, new for each new request. The same request with the same key gets the earlier "
+    "job, or its answer, instead of a second one; another request with it is refused (idempotency_conflict).",
+)
+PREFER = _request_header("Prefer", "respond-async: answer 202 with a job instead of waiting (RFC 7240).")
+
+
+def described_body(*headers: dict[str, Any]) -> dict[str, Any]:
+    """OpenAPI's description of what an inpainting request holds."""
+    return {
+        "parameters": list(headers),
+        "requestBody": {
+            "description": BODY_LIMIT,
+            "required": True,
+            "content": {
+                "multipart/form-data": _reference(InpaintForm),
+                "application/json": _reference(InpaintDocument),
+            },
         },
     }
-}
 
 
 def _header(description: str, kind: str = "string") -> dict[str, Any]:
@@ -186,22 +204,3 @@ INPAINT_ANSWER: dict[str, Any] = {
         "application/json": _reference(InpaintResponse),
     },
 }
-
-_DESCRIBED: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-    (InpaintForm, "validation"),
-    (InpaintDocument, "validation"),
-    (InpaintResponse, "serialization"),
-    (Problem, "serialization"),
-]
-
-
-def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """The whole description, made once; routes that read their bodies themselves get their schemas here."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        _, described = models_json_schema(_DESCRIBED, ref_template="#/components/schemas/{model}")
-        document.setdefault("components", {}).setdefault("schemas", {}).update(described["$defs"])
-        app.openapi_schema = document
-    return app.openapi_schema

@@ -55,9 +55,12 @@ class EdgeServer(uvicorn.Server):
     what runs within the drain time, and returns; a second Ctrl-C ends it at once.
     """
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_ready: Callable[[str], None], on_stop: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_stop = on_stop
         self.stopped_by: signal.Signals | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -65,6 +68,11 @@ class EdgeServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started and sockets:
             self._on_ready(_url(sockets[0]))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Send away who only watches, so that a stop waits for work alone."""
+        self._on_stop()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -95,8 +103,9 @@ def run_edge(
 
 def edge_server(settings: Settings, queue_url: str, *, on_ready: Callable[[str], None]) -> EdgeServer:
     """The server, not yet running: `server.run(sockets=[bind(...)])`; `should_exit = True` stops it."""
+    app = create_app(settings, QueueClient(queue_url, settings))
     config = uvicorn.Config(
-        create_app(settings, QueueClient(queue_url, settings)),
+        app,
         http=EdgeProtocol,
         ws="none",
         lifespan="on",
@@ -107,7 +116,7 @@ def edge_server(settings: Settings, queue_url: str, *, on_ready: Callable[[str],
         backlog=BACKLOG,
         timeout_graceful_shutdown=math.ceil(settings.drain_timeout),
     )
-    return EdgeServer(config, on_ready)
+    return EdgeServer(config, on_ready, on_stop=app.state.edge.stopping.set)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -1,0 +1,71 @@
+"""The HTTP routes of jobs that were queued: look, fetch the result, watch, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse
+
+from service.edge import handlers, schemas
+from service.edge.answers import result_answer
+from service.edge.event_stream import EventStream
+from service.edge.job_schemas import EVENT_STREAM, JOBS, JobDocument, job_document
+from service.edge.negotiation import choose_result_form
+from service.edge.state import Client, Edge
+
+router = APIRouter()
+
+REFUSALS = (401, 404, 500, 503)
+Candidate = Annotated[
+    int | None, Query(ge=0, description="Which candidate's picture, from 0; needed where there are several.")
+]
+LastEventId = Annotated[
+    str,
+    Header(
+        description="The id of the last event seen: the stream goes on after it. Left out: from the start."
+    ),
+]
+
+
+@router.get(
+    f"{JOBS}/{{job_id}}", summary="Where a job stands", responses=schemas.problem_responses(*REFUSALS)
+)
+async def get_job(job_id: str, edge: Edge, client: Client) -> JobDocument:
+    """A job is readable only by the client that made it, until its deadline and the result's lifetime are over."""
+    return job_document(await handlers.job_status(edge.queue, job_id, client))
+
+
+@router.get(
+    f"{JOBS}/{{job_id}}/result",
+    summary="The picture of a finished job",
+    response_class=Response,
+    responses={200: schemas.INPAINT_ANSWER, **schemas.problem_responses(*REFUSALS, 406, 409, 422, 504)},
+)
+async def get_result(
+    job_id: str, request: Request, edge: Edge, client: Client, candidate: Candidate = None
+) -> Response:
+    """The same answer as that of /v1/inpaint; 409 with Retry-After while the job waits or runs, and the job's own
+    problem if it has no picture.
+    """
+    answer = await handlers.job_result(edge.queue, job_id, client)
+    chosen = choose_result_form(request.headers.get("accept"), answer.result, candidate)
+    return await result_answer(answer, chosen)
+
+
+@router.get(
+    f"{JOBS}/{{job_id}}/events",
+    summary="Watch a job",
+    response_class=EventSourceResponse,
+    responses={200: EVENT_STREAM, **schemas.problem_responses(*REFUSALS)},
+)
+async def watch_job(job_id: str, edge: Edge, client: Client, last_event_id: LastEventId = "") -> Response:
+    """Position in the queue, step k of n and the end, as Server-Sent Events. To leave does not touch the job."""
+    await handlers.job_status(edge.queue, job_id, client)  # an unknown job is told before the stream begins
+    return EventStream(handlers.job_events(edge.queue, job_id, client, last_event_id), edge.stopping)
+
+
+@router.delete(f"{JOBS}/{{job_id}}", summary="Cancel a job", responses=schemas.problem_responses(*REFUSALS))
+async def cancel_job(job_id: str, edge: Edge, client: Client) -> JobDocument:
+    """Cancels a job that waits or runs; one that has ended stays as it is. Harmless when repeated."""
+    return job_document(await handlers.cancel_job(edge.queue, job_id, client))

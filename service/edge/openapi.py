@@ -1,0 +1,67 @@
+"""The whole of /openapi.json: what FastAPI reads off the routes, and what it can't know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from service.edge.job_schemas import JobEventDocument
+from service.edge.problems import Problem
+from service.edge.schemas import InpaintDocument, InpaintForm, InpaintResponse
+
+KEYED_ROUTES = "/v1/"
+FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")  # of answers that we never give
+_DESCRIBED: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+    (InpaintForm, "validation"),
+    (InpaintDocument, "validation"),
+    (InpaintResponse, "serialization"),
+    (JobEventDocument, "serialization"),
+    (Problem, "serialization"),
+]
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The description, made once; routes that read their bodies themselves get their schemas here, and where
+    API keys are configured it says which routes need one.
+    """
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        components = document.setdefault("components", {})
+        schemas = components.setdefault("schemas", {})
+        _, described = models_json_schema(_DESCRIBED, ref_template="#/components/schemas/{model}")
+        schemas.update(described["$defs"])
+        _drop_frameworks_refusals(document, schemas)
+        if app.state.edge.authenticator.needs_key:
+            _ask_for_keys(document, components)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            yield path, operation
+
+
+def _drop_frameworks_refusals(document: dict[str, Any], schemas: dict[str, Any]) -> None:
+    for _, operation in _operations(document):
+        if "HTTPValidationError" in str(operation["responses"].get("422")):
+            del operation["responses"]["422"]
+    for name in FRAMEWORKS_OWN:
+        schemas.pop(name, None)
+
+
+def _ask_for_keys(document: dict[str, Any], components: dict[str, Any]) -> None:
+    components["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer KEY."}
+    }
+    for path, operation in _operations(document):
+        if path.startswith(KEYED_ROUTES):
+            operation["security"] = [{"key": []}]
