@@ -253,6 +253,9 @@ class EventKind(StrEnum):
     DEAD_LETTERED = "dead_lettered"
 
 
+TERMINAL_KINDS = frozenset(EventKind(status.value) for status in TERMINAL)
+
+
 @dataclass(frozen=True, slots=True)
 class JobEvent:
     """One event of a job and where the job stood then. `id` resumes a stream after it; it is empty for news
@@ -270,7 +273,7 @@ class JobEvent:
     @property
     def terminal(self) -> bool:
         """Whether no event follows."""
-        return self.kind in TERMINAL
+        return self.kind in TERMINAL_KINDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,39 @@
-"""The queue as edges use it: submit, wait, look, cancel. Holds one subscription and no job."""
+"""The queue as edges use it: submit, wait, watch, look, cancel. Holds one subscription and no job."""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from contextlib import suppress
-from math import ceil
+import zlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from typing import Any, cast
 
 from service import telemetry
-from service.contracts import Job, JobStatus, Result, ServedModel, Status
-from service.errors import InternalError, JobNotFound, NotReady, QueueFull, QueueLost, QueueUnavailable
+from service.contracts import Job, JobEvent, JobStatus, Priority, QueueDepth, Result, ServedModel, Status
+from service.errors import (
+    IdempotencyConflict,
+    InternalError,
+    JobNotFinished,
+    JobNotFound,
+    QueueLost,
+    QueueUnavailable,
+)
 from service.queue.connection import connect_async, queue_errors
-from service.queue.fairness import WEIGHTS, cost_of
-from service.queue.keys import FLOW_LIFETIME, UPLOAD_LIFETIME, Shard
+from service.queue.keys import UPLOAD_LIFETIME, Shard, new_job_id
 from service.queue.observation import Observation, decode_observation
 from service.queue.scripts import load_script
+from service.queue.submission import refusal, submission
 from service.queue.wakes import Wakes
 from service.queue.wire import decode_models, decode_result
 from service.settings import Settings
 
 POLL = 1.0  # seconds; what a lost wake message costs at most
+WATCH_POLL = 0.1  # seconds; progress is not worth a message to every edge
 OUTAGE = 5.0  # seconds that a waiter bears a silent server: a restart takes less
 PING_TIMEOUT = 2.0
-MOST_RETRY_AFTER = 60
+TRANSITIONS = ("submit", "observe", "cancel", "depths")
 NOT_FOUND, CANCELLED_NOW = 0, 2  # answers of lua/cancel.lua
 
 
@@ -33,17 +43,24 @@ class QueueClient:
     def __init__(self, url: str, settings: Settings) -> None:
         self._settings = settings
         self._redis = connect_async(url)
-        self._shard = Shard()
-        self._scripts = {
-            name: self._redis.register_script(load_script(name)) for name in ("submit", "observe", "cancel")
-        }
-        self._wakes = Wakes(self._redis, self._shard.done)
-        self._epoch = b""
+        self._shards = tuple(map(Shard, range(settings.queue_shards)))
+        self._scripts = {name: self._redis.register_script(load_script(name)) for name in TRANSITIONS}
+        self._wakes = Wakes(self._redis, [shard.done for shard in self._shards])
+        self._epochs: dict[Shard, bytes] = {}
 
-    async def submit(self, job: Job) -> None:
+    def new_job_id(self, client: str, idempotency_key: str | None = None) -> str:
+        """An id for a job of `client`; its shard is always the same one for the same idempotency key."""
+        if idempotency_key is None:
+            return new_job_id(secrets.randbelow(len(self._shards)))
+        return new_job_id(zlib.crc32(f"{client}:{idempotency_key}".encode()) % len(self._shards))
+
+    async def submit(self, job: Job) -> str:
         """Queue a job; once this returns, the job survives a restart. Harmless when repeated.
 
-        Raises QueueFull, with `retry_after`, where jobs, bytes or the server's memory are at their limit.
+        Answers the job's id: `job.id`, or that of the client's job that has its idempotency key already.
+        Raises IdempotencyConflict where that one was another request, QueueFull where jobs, bytes or the
+        server's memory are at their limit, and DeadlineUnreachable where what waits already takes longer than
+        the job may; both with `retry_after`.
         """
         shard = Shard.of(job.id)
         image, mask = shard.key("image", job.id), shard.key("mask", job.id)
@@ -52,15 +69,21 @@ class QueueClient:
                 pipeline.set(image, job.image, ex=UPLOAD_LIFETIME)
                 pipeline.set(mask, job.mask, ex=UPLOAD_LIFETIME)
                 await pipeline.execute()
-        answer = await self._run("submit", shard, self._submission(job))
-        if answer[0] == b"queued":
-            self._epoch = answer[1]
-            return
+        kind, *answer = await self._run("submit", shard, submission(job, self._settings))
+        if kind == b"queued":
+            self._epochs[shard] = answer[0]
+            return job.id
         with queue_errors("submit"):
             await self._redis.delete(image, mask)
-        if answer[0] == b"full":
-            raise self._full(jobs=answer[1], running=answer[2], pace=float(answer[3]) / 1000)
-        raise QueueLost("The queue lost the picture while the job was submitted. Send it again.")
+        if kind == b"known":
+            self._epochs[shard] = answer[0]
+            return cast(bytes, answer[1]).decode()
+        if kind == b"conflict":
+            detail = (
+                f"The idempotency key {job.idempotency_key!r} was used for another request. Take a new key."
+            )
+            raise IdempotencyConflict(detail)
+        raise refusal(kind.decode(), answer)
 
     async def wait(self, job_id: str, client: str) -> Result:
         """The job's result, as soon as there is one; at most until the job's deadline.
@@ -68,62 +91,73 @@ class QueueClient:
         Raises the job's own error, JobExpired, JobCancelled, JobDeadLettered, JobNotFound, or QueueLost where
         the server lost its data in the meantime.
         """
-        answered = time.monotonic()
-        pause = POLL
-        with self._wakes.expect(job_id) as ended:
-            while True:
-                ended.clear()
-                try:
-                    seen = await self._observe(job_id, client)
-                    answered = time.monotonic()
-                    if seen.ended:
-                        return await self._outcome(seen)
-                    pause = min(POLL, max(0.0, seen.remaining) + 0.001)
-                except QueueUnavailable:
-                    if time.monotonic() - answered > OUTAGE:
-                        raise
-                _heed_cancel()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await ended.wait()
+        async with aclosing(self._observations(job_id, client, poll=POLL)) as observations:
+            async for seen in observations:
+                if seen.ended:
+                    return await self._outcome(seen)
+        raise AssertionError("a job is observed until it has ended")
+
+    async def events(self, job_id: str, client: str, *, after: str = "") -> AsyncGenerator[JobEvent]:
+        """The job's events after the one with the id `after`, as they come, until it has ended.
+
+        Raises JobNotFound at the first step, and QueueLost where the server lost its data in the meantime.
+        """
+        last = int(after) if after.isdecimal() else 0
+        position: int | None = None
+        async with aclosing(self._observations(job_id, client, poll=WATCH_POLL, after=last)) as observations:
+            async for seen in observations:
+                for event in seen.events:
+                    yield event
+                moved = seen.status.position != position
+                if moved and seen.status.position is not None and not seen.told_position:
+                    yield seen.position_event()
+                position = seen.status.position
 
     async def status(self, job_id: str, client: str) -> JobStatus:
         """Where the job is. Raises JobNotFound, also for another client's job."""
-        try:
-            return (await self._observe(job_id, client)).status
-        except QueueLost as error:
-            raise _not_found(job_id) from error
+        return (await self._look(job_id, client)).status
 
     async def result(self, job_id: str, client: str) -> Result:
-        """The result of an ended job. Raises its error, NotReady while it is not ended, or JobNotFound."""
-        try:
-            seen = await self._observe(job_id, client)
-        except QueueLost as error:
-            raise _not_found(job_id) from error
+        """The result of an ended job. Raises its error, JobNotFinished while it is not ended, or JobNotFound."""
+        seen = await self._look(job_id, client)
         if not seen.ended:
-            raise NotReady(f"Job {job_id} is {seen.status.status}; ask again later.", retry_after=1)
+            detail = f"Job {job_id} is {seen.status.status}. Ask again later, or read its events."
+            raise JobNotFinished(detail, retry_after=1)
         return await self._outcome(seen)
 
     async def cancel(self, job_id: str, client: str) -> None:
         """Cancel a job, waiting or running; one that has ended stays as it is. Raises JobNotFound."""
-        found = await self._run("cancel", Shard.of(job_id), (job_id, client))
+        found = await self._run("cancel", self._shard_of(job_id), (job_id, client))
         if found == NOT_FOUND:
             raise _not_found(job_id)
         telemetry.count_job(Status.CANCELLED, int(found == CANCELLED_NOW))
 
     async def models(self) -> tuple[ServedModel, ...]:
         """What live workers serve, the default model first, each name once."""
+        shard = self._shards[0]  # workers register with each
         with queue_errors("models"):
-            workers = cast(list[bytes], await self._redis.zrange(self._shard.key("workers"), 0, -1))
+            workers = cast(list[bytes], await self._redis.zrange(shard.key("workers"), 0, -1))
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for worker in workers:
-                    pipeline.hget(self._shard.key("worker", worker.decode()), "models")
+                    pipeline.hget(shard.key("worker", worker.decode()), "models")
                 registered = await pipeline.execute()
         found = {
             model.name: model for data in registered if data is not None for model in decode_models(data)
         }
         default = self._settings.model
         return tuple(found[name] for name in sorted(found, key=lambda name: (name != default, name)))
+
+    async def depths(self) -> dict[Priority, QueueDepth]:
+        """What waits and runs, by priority, over all shards."""
+        answers = [await self._run("depths", shard, tuple(Priority)) for shard in self._shards]
+        return {
+            priority: QueueDepth(
+                waiting=sum(answer[index][0] for answer in answers),
+                running=sum(answer[index][1] for answer in answers),
+                oldest_age=max(answer[index][2] for answer in answers) / 1000,
+            )
+            for index, priority in enumerate(Priority)
+        }
 
     async def now(self) -> float:
         """Unix seconds of the queue's clock, which deadlines are told in."""
@@ -146,34 +180,54 @@ class QueueClient:
         with queue_errors(script):
             return await self._scripts[script](keys=shard.script_keys, args=arguments)
 
-    def _submission(self, job: Job) -> tuple[str | int | float, ...]:
-        if job.params.model is None or job.params.seed is None:
-            raise ValueError("a job's model and seed are resolved before it is queued")
-        return (
-            *(job.id, job.client, job.params.model, job.params.priority, job.params.model_dump_json()),
-            *(
-                int(job.deadline * 1000),
-                int(self._settings.result_ttl * 1000),
-                len(job.image) + len(job.mask),
-            ),
-            *(cost_of(job.params), WEIGHTS[job.params.priority], int(FLOW_LIFETIME * 1000)),
-            *(self._settings.max_queued_jobs, self._settings.max_queued_bytes),
-        )
+    def _shard_of(self, job_id: str) -> Shard:
+        shard = Shard.of(job_id)
+        if shard not in self._shards:
+            raise _not_found(job_id)
+        return shard
 
-    def _full(self, *, jobs: int, running: int, pace: float) -> QueueFull:
-        """`retry_after`: seconds until a tenth of the jobs is done, at the mean `pace` (seconds a job)."""
-        seconds = ceil(pace * jobs / 10 / max(1, running))
-        detail = (
-            f"{jobs} jobs are waiting or running, and no more fit. Try again later, or send smaller pictures."
-        )
-        return QueueFull(detail, retry_after=min(MOST_RETRY_AFTER, max(1, seconds)))
+    async def _observations(
+        self, job_id: str, client: str, *, poll: float, after: int | None = None
+    ) -> AsyncGenerator[Observation]:
+        """The job each `poll` seconds and when it ends, the last time then; with its events after `after`.
 
-    async def _observe(self, job_id: str, client: str) -> Observation:
-        epoch, *answer = await self._run("observe", Shard.of(job_id), (job_id, client))
+        A silent server is borne for a while.
+        """
+        answered = time.monotonic()
+        pause = poll
+        with self._wakes.expect(job_id) as ended:
+            while True:
+                ended.clear()
+                try:
+                    seen = await self._observe(job_id, client, after)
+                    answered = time.monotonic()
+                    after = seen.last_event if after is not None else None
+                    yield seen
+                    if seen.ended:
+                        return
+                    pause = min(poll, max(0.0, seen.remaining) + 0.001)
+                except QueueUnavailable:
+                    if time.monotonic() - answered > OUTAGE:
+                        raise
+                _heed_cancel()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await ended.wait()
+
+    async def _look(self, job_id: str, client: str) -> Observation:
+        try:
+            return await self._observe(job_id, client, None)
+        except QueueLost as error:
+            raise _not_found(job_id) from error
+
+    async def _observe(self, job_id: str, client: str, after: int | None) -> Observation:
+        shard = self._shard_of(job_id)
+        epoch, *answer = await self._run("observe", shard, (job_id, client, "" if after is None else after))
         if answer:
+            self._epochs.setdefault(shard, epoch)
             telemetry.count_job(Status.EXPIRED, answer[0])
-            return decode_observation(job_id, answer[1:])
-        if self._epoch not in (b"", epoch):
+            return decode_observation(job_id, answer[1:], after or 0)
+        if self._epochs.get(shard, epoch) != epoch:
             raise QueueLost("The queue lost its data, and the job with it. Send the request again.")
         raise _not_found(job_id)
 

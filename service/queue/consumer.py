@@ -1,198 +1,271 @@
-"""The queue as workers use it: claim, renew, finish, give back; and the upkeep that each does for all."""
+"""The queue as workers use it: claim, report, renew, finish, give back; and the upkeep that each does for all."""
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from secrets import SystemRandom
 from typing import Any
 
-import redis
-import redis.client
-
 from service import telemetry
-from service.contracts import Failure, Job, Result, Status, WorkerRegistration
+from service.contracts import Failure, Job, Progress, Result, Status, WorkerRegistration
 from service.queue.connection import connect, queue_errors
 from service.queue.keys import Shard
+from service.queue.listener import WakeListener
 from service.queue.scripts import load_script
 from service.queue.wire import decode_job, encode_models, encode_result
 from service.settings import Settings
 
-POLL = 1.0  # seconds; what a lost wake message costs at most
 MOST_ATTEMPTS = 3
+DRAIN_TIME = 5.0  # seconds that a job waits for a busy worker to run empty before another one may take it
 UPKEEP_BATCH = 100  # jobs a script call, so that none holds the server for long
-TRANSITIONS = ("register", "claim", "renew", "finish", "fail", "release", "reclaim")
+UPKEEP_EVERY = 1.0  # seconds; how late a deadline may be told of a job that nobody watches
+TRANSITIONS = ("register", "claim", "report", "renew", "finish", "fail", "release", "reclaim")
+LOST = -1  # answer of lua/renew.lua
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job leased to this worker; `token` fences what it writes. `attempt` counts from 1."""
+    """A job leased to this worker; `token` fences what it writes. `attempt` counts from 1; `remaining` are the
+    seconds to its deadline when it was claimed. One that is `alone` must have no neighbour on its worker.
+    """
 
     job: Job
     token: int
     attempt: int
     queued_seconds: float
+    remaining: float
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim brought. `drain`: a job that must run alone is kept for this worker for a while; it should
+    take nothing more, run empty, and claim again.
+    """
+
+    claims: tuple[Claim, ...]
+    drain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    """A job that a script has given us and whose payload is still to be read."""
+
+    job_id: str
+    token: int
+    attempt: int
+    waited: int
+    places: int
+
+    @property
+    def alone(self) -> bool:
+        return self.attempt >= MOST_ATTEMPTS
 
 
 class QueueConsumer:
     """Synchronous access to the queue for one worker. Every method raises QueueUnavailable in an outage.
 
-    `claim` belongs to one thread; everything else may be called from any.
+    `claim`, `listen` and `close` belong to one thread; everything else may be called from any.
     """
 
     def __init__(self, url: str, settings: Settings, worker: WorkerRegistration) -> None:
         self._settings = settings
         self._worker = worker
         self._redis = connect(url)
-        self._shard = Shard()
+        self._shards = tuple(map(Shard, range(settings.queue_shards)))
         self._scripts = {name: self._redis.register_script(load_script(name)) for name in TRANSITIONS}
-        self._subscription: redis.client.PubSub | None = None
-        self._channels: frozenset[str] = frozenset()
+        self._listener: WakeListener | None = None
+        self._nonces = {shard: secrets.token_hex(8) for shard in self._shards}
+        self._unread: list[_Lease] = []
+        self._first_shard = 0
         self._refresh_at = inf
         self._reclaim_at = 0.0
 
     def register(self) -> None:
-        """Tell the edges that this worker serves its models; `claim` and `renew` keep it told."""
+        """Tell the edges that this worker serves its models; `keep_up` keeps it told."""
         self._refresh_at = time.monotonic() + self._settings.renew_every
-        lifetime = int(self._settings.lease * 1000)
-        self._run(
-            "register", self._worker.worker_id, lifetime, encode_models(self._worker), self._worker.places
-        )
+        worker = self._worker
+        for shard in self._shards:
+            self._run(
+                "register",
+                shard,
+                *(worker.worker_id, self._lease_ms, encode_models(worker), worker.places),
+                *(worker.throughput, worker.throughput / len(self._shards)),
+                *[model.name for model in worker.models],
+            )
 
-    def claim(self, models: Sequence[str], limit: int, wait: float) -> list[Claim]:
-        """Up to `limit` jobs of these models, in fair order; blocks up to `wait` seconds for the first."""
-        until = time.monotonic() + wait
-        while True:
-            self._keep_up()
-            claims = self._claim_ready(models, limit)
-            remaining = until - time.monotonic()
-            if claims or remaining <= 0:
-                return claims
-            self._await_wake(models, min(remaining, POLL))
+    def keep_up(self) -> None:
+        """Register again and do the queue's upkeep when either is due; nothing otherwise."""
+        if time.monotonic() >= self._refresh_at:
+            self.register()
+        if time.monotonic() >= self._reclaim_at:
+            # Jittered, so that the workers of a large pool take turns.
+            self._reclaim_at = time.monotonic() + UPKEEP_EVERY * SystemRandom().uniform(0.5, 1.5)
+            self.reclaim()
+
+    def listen(self, models: Sequence[str], on_wake: Callable[[], None]) -> None:
+        """Call `on_wake`, in a thread of its own, whenever a job of these models may be waiting."""
+        channels = [shard.wake(model) for shard in self._shards for model in models]
+        self._listener = WakeListener(self._redis, channels, on_wake)
+        self._listener.start()
+
+    def claim(
+        self, models: Sequence[str], *, places: int, idle: bool, drain_time: float = DRAIN_TIME
+    ) -> Claimed:
+        """Jobs of these models, in fair order, until their places reach `places`; never waits for one.
+
+        A claim whose answer was lost is repeated by the next call, and brings the same jobs.
+        """
+        drain = False
+        self._first_shard += 1  # no shard is always the first
+        for offset in range(len(self._shards)):
+            shard = self._shards[(self._first_shard + offset) % len(self._shards)]
+            free = places - sum(lease.places for lease in self._unread)
+            if free <= 0 or drain or any(lease.alone for lease in self._unread):
+                break
+            drain = self._claim_leases(shard, models, free, idle and not self._unread, drain_time)
+        return Claimed(self._read_claims(), drain)
+
+    def report(self, reports: Sequence[tuple[Claim, Progress | None]]) -> set[str]:
+        """Tell how far jobs are, and learn which to drop at once: cancelled, expired, or another worker's."""
+        dropped: set[str] = set()
+        for shard, group in self._by_shard(reports, lambda report: report[0].job.id):
+            words: list[str | int] = []
+            for claim, progress in group:
+                step, steps = (progress.step, progress.steps) if progress is not None else (0, 0)
+                words += [claim.job.id, claim.token, step, steps]
+            kept = self._run("report", shard, *words)
+            dropped |= {claim.job.id for (claim, _), held in zip(group, kept, strict=True) if not held}
+        return dropped
 
     def renew(self, claims: Sequence[Claim]) -> list[Claim]:
         """Extend the leases; answers the claims that are still this worker's."""
-        self._keep_up()
-        if not claims:
-            return []
-        pairs = [word for claim in claims for word in (claim.job.id, claim.token)]
-        kept = self._run("renew", self._lease_ms, *pairs)
-        return [claim for claim, owned in zip(claims, kept, strict=True) if owned]
-
-    def cancelled(self, claims: Sequence[Claim]) -> set[str]:
-        """Ids of the jobs to drop at once: cancelled, expired, or another worker's by now. One round trip."""
-        with queue_errors("cancelled"), self._redis.pipeline(transaction=False) as pipeline:
-            for claim in claims:
-                pipeline.hmget(self._shard.key("job", claim.job.id), "status", "token")
-            states = pipeline.execute()
-        return {
-            claim.job.id
-            for claim, state in zip(claims, states, strict=True)
-            if state != [Status.RUNNING.encode(), b"%d" % claim.token]
-        }
+        owned: list[Claim] = []
+        for shard, group in self._by_shard(claims, lambda claim: claim.job.id):
+            pairs = [word for claim in group for word in (claim.job.id, claim.token)]
+            kept = self._run("renew", shard, self._lease_ms, *pairs)
+            telemetry.count_lease_lost(sum(state == LOST for state in kept))
+            owned += [claim for claim, state in zip(group, kept, strict=True) if state == 1]
+        return owned
 
     def finish(self, claim: Claim, result: Result) -> bool:
         """Make the result visible; False, and nothing written, where the job is no longer this worker's."""
         fields = encode_result(result)
-        return bool(
-            self._run(
-                "finish", claim.job.id, claim.token, *(word for pair in fields.items() for word in pair)
-            )
-        )
+        words = (word for pair in fields.items() for word in pair)
+        accepted = bool(self._run("finish", Shard.of(claim.job.id), claim.job.id, claim.token, *words))
+        if not accepted:
+            telemetry.count_superseded_result()
+        return accepted
 
     def fail(self, claim: Claim, failure: Failure) -> bool:
         """End the job with an error; False where it is no longer this worker's."""
-        return bool(self._run("fail", claim.job.id, claim.token, failure.code, failure.detail))
+        job_id = claim.job.id
+        return bool(self._run("fail", Shard.of(job_id), job_id, claim.token, failure.code, failure.detail))
 
-    def release(self, claim: Claim) -> bool:
-        """Give the job back in good order: it keeps its place and the attempt does not count."""
-        return bool(self._run("release", claim.job.id, claim.token))
+    def release(self, claim: Claim, *, counted: bool = False) -> bool:
+        """Give the job back in good order: it keeps its place, and the attempt does not count unless `counted`."""
+        job_id = claim.job.id
+        released, dead = self._run(
+            "release", Shard.of(job_id), job_id, claim.token, int(counted), MOST_ATTEMPTS
+        )
+        telemetry.count_job(Status.DEAD_LETTERED, dead)
+        return bool(released)
 
     def reclaim(self) -> int:
         """Take expired leases back, the third time to the dead letters; end what is past its deadline.
 
-        Answers how many jobs were moved. `claim` and `renew` do this by themselves, now and then.
+        Answers how many jobs were moved. `keep_up` does this by itself, now and then.
         """
         moved = 0
-        while any(batch := self._run("reclaim", MOST_ATTEMPTS, UPKEEP_BATCH)):
-            _, dead_lettered, expired = batch
-            telemetry.count_job(Status.DEAD_LETTERED, dead_lettered)
-            telemetry.count_job(Status.EXPIRED, expired)
-            moved += sum(batch)
+        for shard in self._shards:
+            while any(batch := self._run("reclaim", shard, MOST_ATTEMPTS, UPKEEP_BATCH)):
+                requeued, dead_lettered, expired = batch
+                telemetry.count_redelivery(requeued)
+                telemetry.count_job(Status.DEAD_LETTERED, dead_lettered)
+                telemetry.count_job(Status.EXPIRED, expired)
+                moved += sum(batch)
         return moved
 
     def close(self) -> None:
         """Leave: the edges know at once. Claims not given back are reclaimed when their leases end."""
         try:
             if self._refresh_at < inf:
-                self._run("register", self._worker.worker_id, 0, b"", 0)
+                for shard in self._shards:
+                    self._run("register", shard, self._worker.worker_id, 0, b"", 0, 0, 0)
         finally:
-            if self._subscription is not None:
-                self._subscription.close()
+            if self._listener is not None:
+                self._listener.stop()
             self._redis.close()
 
     @property
     def _lease_ms(self) -> int:
         return int(self._settings.lease * 1000)
 
-    def _run(self, script: str, *arguments: str | bytes | int) -> Any:
+    def _run(self, script: str, shard: Shard, *arguments: Any) -> Any:
         with queue_errors(script):
-            return self._scripts[script](keys=self._shard.script_keys, args=arguments)
+            return self._scripts[script](keys=shard.script_keys, args=arguments)
 
-    def _keep_up(self) -> None:
-        if time.monotonic() >= self._refresh_at:
-            self.register()
-        if time.monotonic() >= self._reclaim_at:
-            # Jittered, so that the workers of a large pool take turns.
-            self._reclaim_at = time.monotonic() + self._settings.lease / 3 * SystemRandom().uniform(0.5, 1.5)
-            self.reclaim()
+    def _by_shard(self, items: Iterable[Any], job_id: Callable[[Any], str]) -> list[tuple[Shard, list[Any]]]:
+        groups: defaultdict[Shard, list[Any]] = defaultdict(list)
+        for item in items:
+            groups[Shard.of(job_id(item))].append(item)
+        return list(groups.items())
 
-    def _claim_ready(self, models: Sequence[str], limit: int) -> list[Claim]:
-        worker = self._worker.worker_id
-        expired, leased = self._run("claim", worker, limit, self._lease_ms, UPKEEP_BATCH, *models)
+    def _claim_leases(
+        self, shard: Shard, models: Sequence[str], places: int, idle: bool, drain_time: float
+    ) -> bool:
+        """Note the leases that the script gives; answers whether to drain."""
+        expired, drain, leased = self._run(
+            "claim",
+            shard,
+            *(self._worker.worker_id, self._nonces[shard], places, int(idle), int(drain_time * 1000)),
+            *(self._lease_ms, UPKEEP_BATCH, *models),
+        )
+        self._nonces[shard] = secrets.token_hex(8)
         telemetry.count_job(Status.EXPIRED, expired)
-        if not leased:
-            return []
-        with queue_errors("claim"), self._redis.pipeline(transaction=False) as pipeline:
-            for job_id, *_ in leased:
-                name = job_id.decode()
-                pipeline.hmget(self._shard.key("job", name), "client", "params", "deadline")
-                pipeline.get(self._shard.key("image", name))
-                pipeline.get(self._shard.key("mask", name))
-            stored = pipeline.execute()
-        read = (self._read(lease, stored[3 * index : 3 * index + 3]) for index, lease in enumerate(leased))
-        return [claim for claim in read if claim is not None]
+        self._unread += [_Lease(name.decode(), *numbers) for name, *numbers in leased]
+        return bool(drain)
 
-    def _read(self, lease: Sequence[Any], stored: Sequence[Any]) -> Claim | None:
+    def _read_claims(self) -> tuple[Claim, ...]:
+        """The jobs of the leases. They are kept for the next call where the server falls silent in between."""
+        if not self._unread:
+            return ()
+        with queue_errors("claim"), self._redis.pipeline(transaction=False) as pipeline:
+            for lease in self._unread:
+                shard = Shard.of(lease.job_id)
+                pipeline.hmget(shard.key("job", lease.job_id), "client", "params", "deadline", "places")
+                pipeline.get(shard.key("image", lease.job_id))
+                pipeline.get(shard.key("mask", lease.job_id))
+            pipeline.time()
+            *stored, (seconds, microseconds) = pipeline.execute()
+        leases, self._unread = self._unread, []
+        now = seconds + microseconds / 1e6
+        read = (
+            self._read(lease, stored[3 * index : 3 * index + 3], now) for index, lease in enumerate(leases)
+        )
+        return tuple(claim for claim in read if claim is not None)
+
+    def _read(self, lease: _Lease, stored: Sequence[Any], now: float) -> Claim | None:
         """The claim, or None where the job can't be run: cancelled since, or written by another version."""
-        job_id, token, attempt, waited = lease
         fields, image, mask = stored
         if image is None or mask is None:
             return None
         try:
-            job = decode_job(job_id.decode(), fields, image, mask)
+            job = decode_job(lease.job_id, fields, image, mask)
         except ValueError as error:
             detail = f"This worker can't read the job ({error}). Run edges and workers of the same version."
-            self._run("fail", job_id, token, "internal", detail)
+            self._run("fail", Shard.of(lease.job_id), lease.job_id, lease.token, "internal", detail)
             return None
-        return Claim(job=job, token=token, attempt=attempt, queued_seconds=waited / 1000)
-
-    def _await_wake(self, models: Sequence[str], timeout: float) -> None:
-        channels = frozenset(self._shard.wake(model) for model in models)
-        with queue_errors("wake"):
-            if self._subscription is None or channels != self._channels:
-                # The confirmation ends the wait below, and the caller looks again: nothing falls in between.
-                self._subscription = self._subscribe(channels)
-            if self._subscription.get_message(timeout=timeout) is not None:
-                while self._subscription.get_message(timeout=0) is not None:
-                    pass  # further wakes, for what the caller's next look will find
-
-    def _subscribe(self, channels: frozenset[str]) -> redis.client.PubSub:
-        if self._subscription is not None:
-            self._subscription.close()
-        subscription = redis.client.PubSub(self._redis.connection_pool, ignore_subscribe_messages=True)
-        subscription.subscribe(*channels)
-        self._channels = channels
-        return subscription
+        return Claim(
+            job=job,
+            token=lease.token,
+            attempt=lease.attempt,
+            queued_seconds=lease.waited / 1000,
+            remaining=job.deadline - now,
+            alone=lease.alone,
+        )

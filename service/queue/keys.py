@@ -15,7 +15,10 @@ JOB_ID = re.compile(r"s(\d{1,4})-[0-9a-f]{32}")
 UPLOAD_LIFETIME = 60  # seconds from the payload's arrival to its submit; then it lives as long as the job
 FLOW_LIFETIME = 3600.0  # seconds that a client's place in the fair order is remembered
 
-STRUCTURAL = ("ledger", "leases", "deadlines", "sizes", "workers", "ready:*")
+STRUCTURAL = (
+    *("ledger", "rates", "leases", "deadlines", "backlog", "workers"),
+    *("ready:*", "alone:*", "waiting:*", "running:*"),
+)
 
 
 def new_job_id(shard: int = 0) -> str:
@@ -27,16 +30,21 @@ def new_job_id(shard: int = 0) -> str:
 class Shard:
     """One part of the queue: its keys live in one slot of a cluster, so that a script may touch them all.
 
-    ledger       hash: epoch (another one once data were lost), bytes, arrivals, pace (mean ms of a run),
-                 clock:MODEL (of the fair order)
-    leases       zset: running job -> when its worker loses it, server ms
-    deadlines    zset: job that has not ended -> its deadline, server ms
-    sizes        hash: job that has not ended -> payload bytes
-    workers      zset: worker -> when its registration ends, server ms
-    ready:MODEL  zset: waiting job -> its tag in the fair order
+    ledger            hash: epoch (another one once data were lost), bytes, arrivals; of each model the clock
+                      of its fair order, and the cost of what waits and what runs
+    rates             hash: of each model the throughput of its live workers, and of one of them, in cost a second
+    leases            zset: running job -> when its worker loses it, server ms
+    deadlines         zset: job that has not ended -> its deadline, server ms
+    backlog           hash: job that has not ended -> its bytes, cost, priority and model
+    workers           zset: worker -> when its registration ends, server ms
+    ready:MODEL       zset: waiting job -> its tag in the fair order
+    alone:MODEL       zset: the same, of jobs that must run with no neighbour
+    waiting:PRIORITY  zset: waiting job -> when it was created, server ms
+    running:PRIORITY  zset: the same, of running jobs
 
-    With a lifetime: worker:ID, a worker's registration; flow:MODEL:PRIORITY:CLIENT, the start of its next
-    job; job:ID, image:ID, mask:ID and result:ID, kept until the deadline + the result's lifetime.
+    With a lifetime: worker:ID, a worker's registration; claims:ID, what its last claim was answered;
+    flow:MODEL:PRIORITY:CLIENT, the start of its next job; key:CLIENT:KEY, the job of an idempotency key;
+    job:ID, image:ID, mask:ID, events:ID and result:ID, kept until the deadline + the result's lifetime.
     """
 
     number: int = 0
@@ -65,6 +73,9 @@ class Shard:
     @property
     def script_keys(self) -> tuple[str, ...]:
         """KEYS of every script, as lua/common.lua unpacks them: whole keys, then prefixes with a colon."""
-        whole = ("ledger", "leases", "deadlines", "sizes", "workers", "done")
-        prefixes = ("ready", "job", "image", "mask", "result", "flow", "wake", "worker")
+        whole = ("ledger", "rates", "leases", "deadlines", "backlog", "workers", "done")
+        prefixes = (
+            *("ready", "alone", "waiting", "running", "job", "image", "mask", "events", "result"),
+            *("flow", "key", "wake", "worker", "claims"),
+        )
         return (*map(self.key, whole), *(self.key(kind) + ":" for kind in prefixes))

@@ -1,4 +1,4 @@
-"""What a client sees of a job: lua/observe.lua's answer, and the status or error that it stands for."""
+"""What a client sees of a job: lua/observe.lua's answer, and the status, events and error that it stands for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.contracts import TERMINAL, Failure, JobStatus, Status
+from service.contracts import TERMINAL, TERMINAL_KINDS, EventKind, Failure, JobEvent, JobStatus, Status
 from service.errors import InpaintError, error_for
 
 REASONS = {
@@ -28,10 +28,12 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A job at `now`. Times are Unix seconds of the queue's clock."""
+    """A job at `now`, and its events since the last look. Times are Unix seconds of the queue's clock."""
 
     now: float
     status: JobStatus
+    events: tuple[JobEvent, ...] = ()
+    last_event: int = 0
 
     @property
     def ended(self) -> bool:
@@ -43,10 +45,78 @@ class Observation:
         """Seconds until the deadline."""
         return self.status.deadline - self.now
 
+    @property
+    def told_position(self) -> bool:
+        """Whether one of the events tells where in the queue the job is now."""
+        return any(event.position == self.status.position for event in self.events)
+
+    def position_event(self) -> JobEvent:
+        """The job's place in the queue, as news that are not kept."""
+        return JobEvent("", EventKind.QUEUED, self.status.attempt, position=self.status.position)
+
     def error(self) -> InpaintError:
         """The error that an ended job without result is for its client."""
         failure = self.status.failure or Failure("internal", "The job ended without a reason.")
         return error_for(failure.code, failure.detail)
+
+
+def decode_observation(job_id: str, answer: Sequence[Any], after: int = 0) -> Observation:
+    """From {now, status, model, created, deadline, attempts, code, detail, position, step, steps, events}, times
+    in ms; `after` is the number of the last event that the client has seen.
+    """
+    now, name, model, created, deadline, attempts, code, detail, position, step, steps, entries = answer
+    state = Status(name.decode())
+    status = JobStatus(
+        id=job_id,
+        status=state,
+        model=model.decode(),
+        created=int(created) / 1000,
+        deadline=int(deadline) / 1000,
+        attempt=int(attempts),
+        position=position if position >= 0 else None,
+        step=int(step),
+        steps=int(steps),
+        failure=_failure(state, int(attempts), code, detail),
+    )
+    numbers = [int(identity.partition(b"-")[0]) for identity, _ in entries]
+    return Observation(
+        now=now / 1000,
+        status=status,
+        events=_events(status, list(zip(numbers, (fields for _, fields in entries), strict=True)), after),
+        last_event=numbers[-1] if numbers else after,
+    )
+
+
+def _events(
+    status: JobStatus, entries: Sequence[tuple[int, Sequence[bytes]]], after: int
+) -> tuple[JobEvent, ...]:
+    events = [_event(status, number, fields, last=number == entries[-1][0]) for number, fields in entries]
+    if entries and entries[0][0] > after + 1:
+        snapshot = JobEvent(
+            str(entries[0][0] - 1),
+            EventKind.SNAPSHOT,
+            status.attempt,
+            position=status.position,
+            step=status.step,
+            steps=status.steps,
+        )
+        return (snapshot, *events)
+    return tuple(events)
+
+
+def _event(status: JobStatus, number: int, fields: Sequence[bytes], *, last: bool) -> JobEvent:
+    """An event of the stream; only the last one can tell what the job's status tells now."""
+    told = dict(zip(fields[::2], fields[1::2], strict=True))
+    kind = EventKind(told[b"kind"].decode())
+    return JobEvent(
+        str(number),
+        kind,
+        int(told[b"attempt"]),
+        position=status.position if last and kind is EventKind.QUEUED else None,
+        step=int(told.get(b"step", 0)),
+        steps=int(told.get(b"steps", 0)),
+        failure=status.failure if kind in TERMINAL_KINDS else None,
+    )
 
 
 def _failure(status: Status, attempts: int, code: bytes, detail: bytes) -> Failure | None:
@@ -56,21 +126,3 @@ def _failure(status: Status, attempts: int, code: bytes, detail: bytes) -> Failu
         known, reason = REASONS[status]
         return Failure(known, reason.format(attempts=attempts))
     return None
-
-
-def decode_observation(job_id: str, answer: Sequence[Any]) -> Observation:
-    """From {now, status, model, created, deadline, attempts, code, detail}, times in ms."""
-    now, name, model, created, deadline, attempts, code, detail = answer
-    status = Status(name.decode())
-    return Observation(
-        now=now / 1000,
-        status=JobStatus(
-            id=job_id,
-            status=status,
-            model=model.decode(),
-            created=int(created) / 1000,
-            deadline=int(deadline) / 1000,
-            attempt=int(attempts),
-            failure=_failure(status, int(attempts), code, detail),
-        ),
-    )

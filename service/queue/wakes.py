@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import redis.asyncio
@@ -16,9 +16,9 @@ CANCEL_AGAIN_AFTER = 0.05  # seconds
 class Wakes:
     """Waiters by job id. The subscription starts with the first waiter, in that waiter's event loop."""
 
-    def __init__(self, connection: redis.asyncio.Redis, channel: str) -> None:
+    def __init__(self, connection: redis.asyncio.Redis, channels: Sequence[str]) -> None:
         self._connection = connection
-        self._channel = channel
+        self._channels = channels
         self._waiters: dict[str, set[asyncio.Event]] = {}
         self._listener: asyncio.Task[None] | None = None
 
@@ -49,7 +49,7 @@ class Wakes:
         while True:
             try:
                 async with self._connection.pubsub() as subscription:
-                    await subscription.subscribe(self._channel)
+                    await subscription.subscribe(*self._channels)
                     async for message in subscription.listen():
                         if message["type"] == "message":
                             self._wake(message["data"].decode())

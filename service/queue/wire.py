@@ -15,8 +15,8 @@ _MODELS = TypeAdapter(tuple[ServedModel, ...])
 
 
 def decode_job(job_id: str, fields: Sequence[bytes], image: bytes, mask: bytes) -> Job:
-    """A job from its hash's client, params and deadline. Raises ValueError where another version wrote it."""
-    client, params, deadline = fields
+    """A job from its hash's client, params, deadline and places. Raises ValueError where another version wrote it."""
+    client, params, deadline, places = fields
     return Job(
         id=job_id,
         client=client.decode(),
@@ -24,6 +24,7 @@ def decode_job(job_id: str, fields: Sequence[bytes], image: bytes, mask: bytes) 
         image=image,
         mask=mask,
         deadline=int(deadline) / 1000,
+        places=int(places),
     )
 
 

@@ -1,10 +1,16 @@
 -- Put before every script. All times are the server's, in ms; `token` is the job's generation.
-local LEDGER, LEASES, DEADLINES, SIZES, WORKERS, DONE,
-  READY, JOB, IMAGE, MASK, RESULT, FLOW, WAKE, WORKER = unpack(KEYS)
+local LEDGER, RATES, LEASES, DEADLINES, BACKLOG, WORKERS, DONE,
+  READY, ALONE, WAITING, RUNNING, JOB, IMAGE, MASK, EVENTS, RESULT,
+  FLOW, KEY, WAKE, WORKER, CLAIMS = unpack(KEYS)
+local MOST_EVENTS = 256 -- of a job; older ones are replaced by a snapshot for whoever missed them
 
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function exact(number)
+  return string.format('%.17g', number)
 end
 
 -- Whether the job is as the worker that was given `token` left it: 'running' while it still has the job.
@@ -13,25 +19,54 @@ local function holds(id, token, status)
   return job[1] == status and job[2] == token
 end
 
+-- Tell an event of a job. Their ids are 1, 2, 3...: a reader sees what is missing.
+local function tell(id, kind, ...)
+  local number = redis.call('HINCRBY', JOB .. id, 'events', 1)
+  local job = redis.call('HMGET', JOB .. id, 'attempts', 'deadline', 'lifetime')
+  redis.call('XADD', EVENTS .. id, 'MAXLEN', MOST_EVENTS, number .. '-0', 'kind', kind, 'attempt', job[1], ...)
+  if number == 1 then redis.call('PEXPIREAT', EVENTS .. id, job[2] + job[3]) end
+end
+
+-- What the ledger keeps of a job that has not ended: bytes, cost, priority, model; nothing if it has.
+local function entry_of(id)
+  local entry = redis.call('HGET', BACKLOG, id)
+  if not entry then return end
+  return string.match(entry, '^(%d+) (%S+) (%S+) (.+)$')
+end
+
+-- Move a job between the lists of what waits and what runs.
+local function count_as(id, from, to)
+  local _, cost, priority, model = entry_of(id)
+  local lists = {waiting = WAITING, running = RUNNING}
+  redis.call('ZREM', lists[from] .. priority, id)
+  redis.call('ZADD', lists[to] .. priority, redis.call('HGET', JOB .. id, 'created'), id)
+  redis.call('HINCRBYFLOAT', LEDGER, from .. ':' .. model, '-' .. cost)
+  redis.call('HINCRBYFLOAT', LEDGER, to .. ':' .. model, cost)
+end
+
 -- Drop a job's input and its place in every list. The input goes first: a full server has room again.
-local function forget(id, model)
+local function forget(id)
   redis.call('DEL', IMAGE .. id, MASK .. id)
-  redis.call('ZREM', LEASES, id)
+  local ran = redis.call('ZREM', LEASES, id) == 1
   redis.call('ZREM', DEADLINES, id)
-  if model then redis.call('ZREM', READY .. model, id) end
-  local size = redis.call('HGET', SIZES, id)
-  if size then
-    redis.call('HDEL', SIZES, id)
-    redis.call('HINCRBY', LEDGER, 'bytes', -size)
-  end
+  local size, cost, priority, model = entry_of(id)
+  if not size then return end
+  redis.call('HDEL', BACKLOG, id)
+  redis.call('ZREM', READY .. model, id)
+  redis.call('ZREM', ALONE .. model, id)
+  redis.call('ZREM', (ran and RUNNING or WAITING) .. priority, id)
+  redis.call('HINCRBY', LEDGER, 'bytes', -size)
+  redis.call('HINCRBYFLOAT', LEDGER, (ran and 'running:' or 'waiting:') .. model, '-' .. cost)
 end
 
 -- End a job, for good: its status, the lifetime of what is left of it, and the news to whoever waits.
 local function settle(id, status)
-  local job = redis.call('HMGET', JOB .. id, 'model', 'lifetime')
+  forget(id)
   redis.call('HSET', JOB .. id, 'status', status)
-  redis.call('PEXPIRE', JOB .. id, job[2])
-  forget(id, job[1])
+  tell(id, status)
+  local lifetime = redis.call('HGET', JOB .. id, 'lifetime')
+  redis.call('PEXPIRE', JOB .. id, lifetime)
+  redis.call('PEXPIRE', EVENTS .. id, lifetime)
   redis.call('PUBLISH', DONE, id)
 end
 
@@ -41,11 +76,15 @@ local function revoke(id, status)
   settle(id, status)
 end
 
--- Back to its old place in the order.
-local function requeue(id)
-  local job = redis.call('HMGET', JOB .. id, 'model', 'tag')
-  redis.call('HSET', JOB .. id, 'status', 'queued', 'queued_at', now_ms())
+-- Back to its old place in the order; the last attempt is made with no neighbour.
+local function requeue(id, most_attempts)
+  local job = redis.call('HMGET', JOB .. id, 'model', 'tag', 'attempts')
+  local list = job[3] + 1 >= tonumber(most_attempts) and ALONE or READY
+  redis.call('HSET', JOB .. id, 'status', 'queued', 'queued_at', now_ms(), 'step', 0)
+  redis.call('HDEL', JOB .. id, 'drainer', 'drain_until')
   redis.call('ZREM', LEASES, id)
-  redis.call('ZADD', READY .. job[1], job[2], id)
+  redis.call('ZADD', list .. job[1], job[2], id)
+  count_as(id, 'running', 'waiting')
+  tell(id, 'queued')
   redis.call('PUBLISH', WAKE .. job[1], id)
 end

@@ -6,14 +6,9 @@ local id, token = unpack(ARGV, 1, 2)
 if not holds(id, token, 'running') then
   return holds(id, token, 'succeeded') and 1 or 0
 end
-local job = redis.call('HMGET', JOB .. id, 'lifetime', 'claimed_at')
 settle(id, 'succeeded')
 for index = 3, #ARGV, 2 do
   redis.call('HSET', RESULT .. id, ARGV[index], ARGV[index + 1])
 end
-redis.call('PEXPIRE', RESULT .. id, job[1])
-
-local took = now_ms() - job[2]
-local pace = tonumber(redis.call('HGET', LEDGER, 'pace') or took)
-redis.call('HSET', LEDGER, 'pace', string.format('%.0f', 0.9 * pace + 0.1 * took))
+redis.call('PEXPIRE', RESULT .. id, redis.call('HGET', JOB .. id, 'lifetime'))
 return 1

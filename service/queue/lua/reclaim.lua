@@ -20,7 +20,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0,
     revoke(id, 'dead_lettered')
     dead = dead + 1
   else
-    requeue(id)
+    requeue(id, most_attempts)
     requeued = requeued + 1
   end
 end

@@ -1,15 +1,16 @@
 #!lua flags=allow-oom
 -- Extend the leases of the jobs that a worker still has.
 -- ARGV: lease, then id and token of each
--- Answers 1 or 0 for each.
+-- Answers for each 1, 0 where the job has ended, or -1 where its lease was lost.
 local expiry, kept = now_ms() + ARGV[1], {}
 for index = 2, #ARGV, 2 do
   local id = ARGV[index]
+  local status = redis.call('HGET', JOB .. id, 'status')
   if holds(id, ARGV[index + 1], 'running') then
     redis.call('ZADD', LEASES, expiry, id)
     kept[#kept + 1] = 1
   else
-    kept[#kept + 1] = 0
+    kept[#kept + 1] = (status == 'running' or status == 'queued') and -1 or 0
   end
 end
 return kept

@@ -1,45 +1,90 @@
 #!lua
 -- Queue a job whose payloads are stored already. A repeated submit changes nothing.
--- ARGV: id, client, model, priority, params, deadline, result lifetime, bytes, cost, weight, flow lifetime,
---       most jobs, most bytes
--- Answers {'queued', epoch}, {'full', jobs, running, pace} or {'missing'} (the payloads are gone).
+-- ARGV: id, client, model, priority, params, deadline, result lifetime, bytes, cost, places, steps, weight,
+--       flow lifetime, most jobs, most bytes, most of the server's memory, idempotency key or '', fingerprint
+-- Answers {'queued', epoch, id}, {'known', epoch, id of the key's job}, {'conflict'},
+-- {'full', 'jobs' or 'bytes' or 'memory', ms until a tenth of the work is done},
+-- {'late', ms that are missing, ms that the job itself takes} or {'missing'} (the payloads are gone).
 local id, client, model, priority, params = unpack(ARGV, 1, 5)
-local deadline, lifetime, size, cost, weight = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local flow_lifetime, most_jobs, most_bytes = ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13])
+local deadline, lifetime, size, cost, places, steps, weight = unpack(ARGV, 6, 12)
+local flow_lifetime, most_jobs, most_bytes, most_memory, key, fingerprint = unpack(ARGV, 13, 18)
 
 if redis.call('EXISTS', JOB .. id) == 1 then
-  return {'queued', redis.call('HGET', LEDGER, 'epoch')}
+  return {'queued', redis.call('HGET', LEDGER, 'epoch'), id}
+end
+local key_of_client = KEY .. client .. ':' .. key
+if key ~= '' then
+  local known = redis.call('HMGET', key_of_client, 'job', 'fingerprint')
+  if known[1] and redis.call('EXISTS', JOB .. known[1]) == 1 then
+    if known[2] ~= fingerprint then return {'conflict'} end
+    return {'known', redis.call('HGET', LEDGER, 'epoch'), known[1]}
+  end
 end
 if redis.call('EXISTS', IMAGE .. id, MASK .. id) < 2 then
   return {'missing'}
 end
 
-local jobs = redis.call('HLEN', SIZES)
-local bytes = tonumber(redis.call('HGET', LEDGER, 'bytes') or 0)
-if jobs >= most_jobs or bytes + size > most_bytes then
-  return {'full', jobs, redis.call('ZCARD', LEASES), redis.call('HGET', LEDGER, 'pace') or '0'}
+local function ledger(field)
+  return tonumber(redis.call('HGET', LEDGER, field) or 0)
+end
+local rates = redis.call('HMGET', RATES, 'all:' .. model, 'one:' .. model)
+local rate, rate_of_one = tonumber(rates[1] or 0), tonumber(rates[2] or 0)
+local waiting, running = ledger('waiting:' .. model), ledger('running:' .. model)
+
+local function memory_is_short()
+  local info = redis.call('INFO', 'memory')
+  local used, most = tonumber(info:match('used_memory:(%d+)')), tonumber(info:match('maxmemory:(%d+)'))
+  return most > 0 and used > most * most_memory
+end
+
+local function bound_that_is_met()
+  if redis.call('HLEN', BACKLOG) >= tonumber(most_jobs) then return 'jobs' end
+  if ledger('bytes') + size > tonumber(most_bytes) then return 'bytes' end
+  return memory_is_short() and 'memory'
+end
+
+local bound = bound_that_is_met()
+if bound then
+  return {'full', bound, math.ceil(rate > 0 and (waiting + running) / 10 / rate * 1000 or 1000)}
 end
 
 -- Start-time fair queueing (Goyal, Vin, Cheng 1996): start = max(clock, the flow's last finish);
 -- finish = start + cost / weight. The clock is the start of the job last claimed. What starts at the same time
 -- is ordered by arrival, so that newcomers, who all start at the clock, never overtake one another.
-local flow = FLOW .. model .. ':' .. priority .. ':' .. client
-local clock = tonumber(redis.call('HGET', LEDGER, 'clock:' .. model) or 0)
-local start = math.max(clock, tonumber(redis.call('GET', flow) or 0))
-local tag = start + redis.call('HINCRBY', LEDGER, 'arrivals', 1) * 1e-6
-redis.call('SET', flow, string.format('%.17g', start + cost / weight), 'PX', flow_lifetime)
-
 local now = now_ms()
+local flow = FLOW .. model .. ':' .. priority .. ':' .. client
+local start = math.max(ledger('clock:' .. model), tonumber(redis.call('GET', flow) or 0))
+local tag = start + (ledger('arrivals') + 1) * 1e-6
+
+-- Only what is before the job in the fair order delays it. What runs is half done in the mean.
+if rate > 0 then
+  local before = redis.call('ZCOUNT', READY .. model, '-inf', exact(tag))
+  local mean = waiting / math.max(1, redis.call('ZCARD', READY .. model))
+  local wait = (before * mean + running / 2) / rate * 1000
+  local own = cost / rate_of_one * 1000
+  local missing = math.ceil(now + wait + own - deadline)
+  if missing > 0 then return {'late', missing, math.ceil(own)} end
+end
+
+redis.call('HINCRBY', LEDGER, 'arrivals', 1)
+redis.call('SET', flow, exact(start + cost / weight), 'PX', flow_lifetime)
 redis.call('HSETNX', LEDGER, 'epoch', id)
 redis.call('HSET', JOB .. id, 'client', client, 'model', model, 'params', params, 'status', 'queued',
-  'created', now, 'queued_at', now, 'deadline', deadline, 'lifetime', lifetime,
-  'start', string.format('%.17g', start), 'tag', string.format('%.17g', tag), 'attempts', 0, 'token', 0)
-for _, key in ipairs({JOB .. id, IMAGE .. id, MASK .. id}) do
-  redis.call('PEXPIREAT', key, deadline + lifetime)
+  'created', now, 'queued_at', now, 'deadline', deadline, 'lifetime', lifetime, 'places', places,
+  'step', 0, 'steps', steps, 'start', exact(start), 'tag', exact(tag), 'attempts', 0, 'token', 0)
+for _, name in ipairs({JOB .. id, IMAGE .. id, MASK .. id}) do
+  redis.call('PEXPIREAT', name, deadline + lifetime)
 end
-redis.call('HSET', SIZES, id, size)
+if key ~= '' then
+  redis.call('HSET', key_of_client, 'job', id, 'fingerprint', fingerprint)
+  redis.call('PEXPIREAT', key_of_client, deadline + lifetime)
+end
+redis.call('HSET', BACKLOG, id, size .. ' ' .. cost .. ' ' .. priority .. ' ' .. model)
 redis.call('HINCRBY', LEDGER, 'bytes', size)
+redis.call('HINCRBYFLOAT', LEDGER, 'waiting:' .. model, cost)
+redis.call('ZADD', WAITING .. priority, now, id)
 redis.call('ZADD', DEADLINES, deadline, id)
-redis.call('ZADD', READY .. model, string.format('%.17g', tag), id)
+redis.call('ZADD', READY .. model, exact(tag), id)
+tell(id, 'queued')
 redis.call('PUBLISH', WAKE .. model, id)
-return {'queued', redis.call('HGET', LEDGER, 'epoch')}
+return {'queued', redis.call('HGET', LEDGER, 'epoch'), id}

@@ -10,7 +10,7 @@ import redis
 
 from service.contracts import Box, Job, Params, Priority, Result, ServedModel, WorkerRegistration
 from service.queue.client import QueueClient
-from service.queue.consumer import QueueConsumer
+from service.queue.consumer import Claim, QueueConsumer
 from service.queue.keys import STRUCTURAL, Shard, new_job_id
 from service.settings import Settings
 
@@ -25,6 +25,11 @@ RESULT = Result(
     stages={"queue": 0.25, "denoise": 1.5},
     notes=("The palette became RGB.",),
 )
+
+
+def claimed(consumer: QueueConsumer, places: int = 1, *models: str) -> list[Claim]:
+    """What an idle worker is given for its free places."""
+    return list(consumer.claim(models or [MODEL], places=places, idle=True).claims)
 
 
 @pytest.fixture

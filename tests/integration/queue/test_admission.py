@@ -13,7 +13,7 @@ from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.keys import Shard
 from service.settings import Settings
-from tests.integration.queue.conftest import ALICE, MODEL, RESULT
+from tests.integration.queue.conftest import ALICE, MODEL, RESULT, claimed
 
 NewJob = Callable[..., Job]
 
@@ -35,7 +35,7 @@ def full_memory(server: redis.Redis) -> Iterator[Callable[[], None]]:
 
 
 async def claimed_order(consumer: QueueConsumer) -> list[str]:
-    return [claim.job.client for claim in consumer.claim([MODEL], 100, 0)]
+    return [claim.job.client for claim in claimed(consumer, 100)]
 
 
 async def test_more_jobs_than_allowed_are_refused_until_one_ends(
@@ -47,7 +47,7 @@ async def test_more_jobs_than_allowed_are_refused_until_one_ends(
         await client.submit(new_job())
     assert refusal.value.retry_after is not None
     assert refusal.value.retry_after >= 1
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     consumer.finish(claim, RESULT)
     await client.submit(new_job())
 
@@ -76,7 +76,7 @@ async def test_one_clients_jobs_run_in_the_order_they_came(
     jobs = [new_job() for _ in range(6)]
     for job in jobs:
         await client.submit(job)
-    assert [claim.job.id for claim in consumer.claim([MODEL], 6, 0)] == [job.id for job in jobs]
+    assert [claim.job.id for claim in claimed(consumer, 6)] == [job.id for job in jobs]
 
 
 async def test_clients_who_start_together_run_in_the_order_they_came(
@@ -102,7 +102,7 @@ async def test_a_client_gains_nothing_by_waiting_idle(
 ) -> None:
     for _ in range(4):
         await client.submit(new_job("busy"))
-    consumer.claim([MODEL], 3, 0)
+    claimed(consumer, 3)
     for owner in ("newcomer", "newcomer", "newcomer"):
         await client.submit(new_job(owner))
     assert "busy" in (await claimed_order(consumer))[:3]
@@ -128,7 +128,7 @@ async def test_a_full_server_refuses_jobs_and_still_takes_results(
     full_memory()
     with pytest.raises(QueueFull):
         await client.submit(new_job())
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     assert consumer.finish(claim, RESULT)
     assert await client.wait(job.id, ALICE) == RESULT
 

@@ -14,7 +14,7 @@ from service.errors import InternalError, JobDeadLettered
 from service.queue.client import QueueClient
 from service.queue.consumer import MOST_ATTEMPTS, Claim, QueueConsumer
 from service.queue.keys import Shard
-from tests.integration.queue.conftest import ALICE, MODEL, RESULT
+from tests.integration.queue.conftest import ALICE, MODEL, RESULT, claimed
 
 NewJob = Callable[..., Job]
 NewConsumer = Callable[..., QueueConsumer]
@@ -31,7 +31,7 @@ async def test_a_silent_workers_job_goes_to_another(
     silent, other = new_consumer("silent", lease=0.05), new_consumer("other")
     job = new_job()
     await client.submit(job)
-    (first,) = silent.claim([MODEL], 1, 0)
+    (first,) = claimed(silent, 1)
     (second,) = reclaimed_and_claimed(other)
     assert (second.job.id, second.attempt) == (job.id, 2)
     assert second.token > first.token
@@ -43,7 +43,7 @@ def reclaimed_and_claimed(consumer: QueueConsumer) -> list[Claim]:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         consumer.reclaim()
-        if claims := consumer.claim([MODEL], 1, 0):
+        if claims := claimed(consumer, 1):
             return claims
     raise AssertionError("the lease never ended")
 
@@ -52,7 +52,7 @@ async def test_a_renewed_lease_is_kept(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
 ) -> None:
     await client.submit(new_job())
-    claims = consumer.claim([MODEL], 1, 0)
+    claims = claimed(consumer, 1)
     lose_lease(server, claims[0])
     assert consumer.renew(claims) == claims
     assert consumer.reclaim() == 0
@@ -64,7 +64,7 @@ async def test_only_the_current_worker_may_finish(
     silent, other = new_consumer("silent"), new_consumer("other")
     job = new_job()
     await client.submit(job)
-    (stale,) = silent.claim([MODEL], 1, 0)
+    (stale,) = claimed(silent, 1)
     lose_lease(server, stale)
     (current,) = reclaimed_and_claimed(other)
     assert not silent.finish(stale, replace(RESULT, pictures=(b"stale",)))
@@ -79,7 +79,7 @@ async def test_a_result_is_written_once(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     assert consumer.finish(claim, RESULT)
     assert consumer.finish(claim, replace(RESULT, pictures=(b"another",))), "a repeated finish is harmless"
     assert not consumer.fail(claim, Failure("internal", "too late"))
@@ -91,7 +91,7 @@ async def test_a_repeated_failure_is_harmless(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     assert consumer.fail(claim, Failure("empty_mask", "first"))
     assert consumer.fail(claim, Failure("internal", "second"))
     assert not consumer.finish(claim, RESULT)
@@ -104,7 +104,7 @@ async def test_a_repeated_submit_queues_one_job(
     job = new_job()
     await client.submit(job)
     await client.submit(job)
-    assert len(consumer.claim([MODEL], 8, 0)) == 1
+    assert len(claimed(consumer, 8)) == 1
 
 
 async def test_a_repeated_submit_does_not_run_an_ended_job_again(
@@ -112,10 +112,10 @@ async def test_a_repeated_submit_does_not_run_an_ended_job_again(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     consumer.finish(claim, RESULT)
     await client.submit(job)
-    assert consumer.claim([MODEL], 1, 0) == []
+    assert claimed(consumer, 1) == []
     assert await client.wait(job.id, ALICE) == RESULT
 
 
@@ -125,11 +125,11 @@ async def test_a_job_that_loses_every_worker_is_dead_lettered(
     job = new_job()
     await client.submit(job)
     for attempt in range(1, MOST_ATTEMPTS + 1):
-        (claim,) = consumer.claim([MODEL], 1, 0)
+        (claim,) = claimed(consumer, 1)
         assert claim.attempt == attempt
         lose_lease(server, claim)
         assert consumer.reclaim() == 1
-    assert consumer.claim([MODEL], 1, 0) == []
+    assert claimed(consumer, 1) == []
     assert not consumer.finish(claim, RESULT)
     assert (await client.status(job.id, ALICE)).status is Status.DEAD_LETTERED
     with pytest.raises(JobDeadLettered, match=f"{MOST_ATTEMPTS} attempts"):
@@ -143,10 +143,10 @@ async def test_an_orderly_release_costs_no_attempt(
     job = new_job()
     await client.submit(job)
     for _ in range(MOST_ATTEMPTS + 1):
-        (claim,) = leaving.claim([MODEL], 1, 0)
+        (claim,) = claimed(leaving, 1)
         assert leaving.release(claim)
-    assert not leaving.release(claim), "a repeated release is harmless"
-    (claim,) = staying.claim([MODEL], 1, 0)
+    assert leaving.release(claim), "a repeated release is harmless"
+    (claim,) = claimed(staying, 1)
     assert (claim.job.id, claim.attempt) == (job.id, 1)
 
 
@@ -156,9 +156,9 @@ async def test_a_released_job_keeps_its_place(
     first, second = new_job(), new_job()
     for job in (first, second):
         await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     consumer.release(claim)
-    assert [claim.job.id for claim in consumer.claim([MODEL], 2, 0)] == [first.id, second.id]
+    assert [claim.job.id for claim in claimed(consumer, 2)] == [first.id, second.id]
 
 
 async def test_more_lost_leases_than_one_call_takes_come_back(
@@ -166,10 +166,10 @@ async def test_more_lost_leases_than_one_call_takes_come_back(
 ) -> None:
     for _ in range(250):
         await client.submit(new_job())
-    claims = consumer.claim([MODEL], 1000, 0)
+    claims = claimed(consumer, 1000)
     server.zadd(Shard().key("leases"), {claim.job.id: 1 for claim in claims})
     assert consumer.reclaim() == len(claims) == 250
-    assert len(consumer.claim([MODEL], 1000, 0)) == 250
+    assert len(claimed(consumer, 1000)) == 250
 
 
 async def test_a_job_of_another_version_fails_and_harms_no_other(
@@ -179,7 +179,7 @@ async def test_a_job_of_another_version_fails_and_harms_no_other(
     for job in (odd, plain):
         await client.submit(job)
     server.hset(Shard().key("job", odd.id), "params", b'{"steps": 20, "unheard_of": 1}')
-    assert [claim.job.id for claim in consumer.claim([MODEL], 2, 0)] == [plain.id]
+    assert [claim.job.id for claim in claimed(consumer, 2)] == [plain.id]
     failure = (await client.status(odd.id, ALICE)).failure
     assert failure is not None
     assert "same version" in failure.detail
@@ -190,18 +190,19 @@ async def test_a_result_of_another_version_is_an_error_that_says_so(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     consumer.finish(claim, RESULT)
     server.hset(Shard().key("result", job.id), "meta", b"{}")
     with pytest.raises(InternalError, match="same version"):
         await client.wait(job.id, ALICE)
 
 
-async def test_claiming_reclaims_by_itself(
+async def test_keeping_up_reclaims(
     client: QueueClient, new_consumer: NewConsumer, new_job: NewJob, server: redis.Redis
 ) -> None:
-    lost, upkeeping = new_consumer("lost"), new_consumer("upkeeping", lease=0.3)
+    lost, upkeeping = new_consumer("lost"), new_consumer("upkeeping")
     await client.submit(new_job())
-    (claim,) = lost.claim([MODEL], 1, 0)
+    (claim,) = claimed(lost)
     lose_lease(server, claim)
-    assert [again.job.id for again in upkeeping.claim([MODEL], 1, 30)] == [claim.job.id]
+    upkeeping.keep_up()
+    assert [again.job.id for again in claimed(upkeeping)] == [claim.job.id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,12 +11,12 @@ import redis
 
 from service import telemetry
 from service.contracts import Failure, Job, Status
-from service.errors import EmptyMask, JobCancelled, JobExpired, JobNotFound, NotReady, QueueLost
+from service.errors import EmptyMask, JobCancelled, JobExpired, JobNotFound, JobNotFinished, QueueLost
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.keys import Shard, new_job_id
 from service.settings import Settings
-from tests.integration.queue.conftest import ALICE, MODEL, RESULT
+from tests.integration.queue.conftest import ALICE, MODEL, RESULT, claimed
 
 NewJob = Callable[..., Job]
 
@@ -25,7 +26,7 @@ async def test_a_submitted_job_is_claimed_whole(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     assert (claim.job.id, claim.job.client, claim.job.params) == (job.id, job.client, job.params)
     assert (claim.job.image, claim.job.mask) == (job.image, job.mask)
     assert claim.job.deadline == pytest.approx(job.deadline, abs=0.001)
@@ -39,7 +40,8 @@ async def test_a_waiter_gets_the_result_whole(
     job = new_job()
     await client.submit(job)
     waiter = asyncio.create_task(client.wait(job.id, ALICE))
-    (claim,) = await asyncio.to_thread(consumer.claim, [MODEL], 1, 5)
+    await client.ping()
+    (claim,) = claimed(consumer, 1)
     assert consumer.finish(claim, RESULT)
     assert await waiter == RESULT
 
@@ -51,32 +53,28 @@ async def subscribed(server: redis.Redis, channel: str) -> None:
             await asyncio.to_thread(server.ping)
 
 
-async def asked_twice(server: redis.Redis) -> None:
-    """Poll until the worker has looked before and after it subscribed: from now on it waits."""
-    async with asyncio.timeout(60):
-        while server.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"] < 2:
-            await asyncio.to_thread(server.ping)
-
-
-async def test_a_blocked_worker_is_woken_by_a_submit(
-    client: QueueClient,
-    consumer: QueueConsumer,
-    new_job: NewJob,
-    server: redis.Redis,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_a_listening_worker_is_woken_by_a_submit(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
 ) -> None:
-    monkeypatch.setattr("service.queue.consumer.POLL", 600.0)
-    consumer.claim([MODEL], 1, 0)
-    server.config_resetstat()
-    claiming = asyncio.create_task(asyncio.to_thread(consumer.claim, [MODEL], 1, 600))
-    await asked_twice(server)
-    job = new_job()
-    await client.submit(job)
-    try:
-        async with asyncio.timeout(15):
-            assert [claim.job.id for claim in await asyncio.shield(claiming)] == [job.id]
-    finally:
-        server.publish(Shard().wake(MODEL), "lets the thread go, had it not been woken")
+    woken = threading.Event()
+    consumer.listen([MODEL], woken.set)
+    await subscribed(server, Shard().wake(MODEL))
+    async with asyncio.timeout(60):
+        await asyncio.to_thread(woken.wait, 60)  # that it stands is told as well
+        woken.clear()
+        await client.submit(new_job())
+        await asyncio.to_thread(woken.wait, 60)
+    assert woken.is_set()
+
+
+async def test_a_cut_subscription_is_made_again(consumer: QueueConsumer, server: redis.Redis) -> None:
+    woken = threading.Event()
+    consumer.listen([MODEL], woken.set)
+    await subscribed(server, Shard().wake(MODEL))
+    assert await asyncio.to_thread(woken.wait, 60)
+    woken.clear()
+    server.client_kill_filter(_type="pubsub")
+    assert await asyncio.to_thread(woken.wait, 60)
 
 
 async def test_a_waiter_is_woken_by_the_result(
@@ -89,7 +87,7 @@ async def test_a_waiter_is_woken_by_the_result(
     monkeypatch.setattr("service.queue.client.POLL", 60.0)
     job = new_job(timeout=600)
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     waiter = asyncio.create_task(client.wait(job.id, ALICE))
     await subscribed(server, Shard().done)
     consumer.finish(claim, RESULT)
@@ -98,15 +96,15 @@ async def test_a_waiter_is_woken_by_the_result(
 
 
 async def test_an_empty_queue_gives_nothing(consumer: QueueConsumer) -> None:
-    assert consumer.claim([MODEL], 4, 0) == []
+    assert claimed(consumer, 4) == []
 
 
 async def test_a_worker_gets_only_its_own_models(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob
 ) -> None:
     await client.submit(new_job())
-    assert consumer.claim(["another"], 4, 0) == []
-    assert len(consumer.claim(["another", MODEL], 4, 0)) == 1
+    assert claimed(consumer, 4, "another") == []
+    assert len(claimed(consumer, 4, "another", MODEL)) == 1
 
 
 async def test_a_worker_gets_no_more_than_it_asked_for(
@@ -114,8 +112,8 @@ async def test_a_worker_gets_no_more_than_it_asked_for(
 ) -> None:
     for _ in range(3):
         await client.submit(new_job())
-    assert len(consumer.claim([MODEL], 2, 0)) == 2
-    assert len(consumer.claim([MODEL], 2, 0)) == 1
+    assert len(claimed(consumer, 2)) == 2
+    assert len(claimed(consumer, 2)) == 1
 
 
 async def test_the_status_follows_the_job(
@@ -124,10 +122,10 @@ async def test_the_status_follows_the_job(
     job = new_job()
     await client.submit(job)
     assert (await client.status(job.id, ALICE)).status is Status.QUEUED
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     seen = await client.status(job.id, ALICE)
     assert (seen.status, seen.attempt, seen.model) == (Status.RUNNING, 1, MODEL)
-    with pytest.raises(NotReady):
+    with pytest.raises(JobNotFinished):
         await client.result(job.id, ALICE)
     consumer.finish(claim, RESULT)
     assert (await client.status(job.id, ALICE)).status is Status.SUCCEEDED
@@ -139,7 +137,7 @@ async def test_a_failure_reaches_the_waiter_as_its_own_error(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     assert consumer.fail(claim, Failure("empty_mask", "The mask selects nothing."))
     with pytest.raises(EmptyMask, match="selects nothing"):
         await client.wait(job.id, ALICE)
@@ -172,7 +170,7 @@ async def test_a_waiting_job_can_be_cancelled(
     await client.cancel(job.id, ALICE)
     with pytest.raises(JobCancelled):
         await waiter
-    assert consumer.claim([MODEL], 1, 0) == []
+    assert claimed(consumer, 1) == []
 
 
 async def test_cancelling_twice_is_harmless(client: QueueClient, new_job: NewJob) -> None:
@@ -189,9 +187,9 @@ async def test_a_running_job_can_be_cancelled_and_its_worker_sees_it(
     kept, dropped = new_job(), new_job()
     for job in (kept, dropped):
         await client.submit(job)
-    claims = consumer.claim([MODEL], 2, 0)
+    claims = claimed(consumer, 2)
     await client.cancel(dropped.id, ALICE)
-    assert consumer.cancelled(claims) == {dropped.id}
+    assert consumer.report([(claim, None) for claim in claims]) == {dropped.id}
     assert [claim.job.id for claim in consumer.renew(claims)] == [kept.id]
 
 
@@ -200,7 +198,7 @@ async def test_a_late_finish_does_not_overwrite_a_cancel(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     await client.cancel(job.id, ALICE)
     assert not consumer.finish(claim, RESULT)
     assert (await client.status(job.id, ALICE)).status is Status.CANCELLED
@@ -211,7 +209,7 @@ async def test_a_cancel_after_the_end_changes_nothing(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     consumer.finish(claim, RESULT)
     await client.cancel(job.id, ALICE)
     assert await client.result(job.id, ALICE) == RESULT
@@ -229,11 +227,10 @@ async def test_a_waiter_learns_of_the_deadline_without_any_worker(
 async def test_a_job_past_its_deadline_is_never_claimed(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob
 ) -> None:
-    assert consumer.claim([MODEL], 1, 0) == []  # and the upkeep, which would end the late job too, is done
     late, timely = new_job(timeout=-1), new_job()
     for job in (late, timely):
         await client.submit(job)
-    assert [claim.job.id for claim in consumer.claim([MODEL], 2, 0)] == [timely.id]
+    assert [claim.job.id for claim in claimed(consumer, 2)] == [timely.id]
     assert (await client.status(late.id, ALICE)).status is Status.EXPIRED
 
 
@@ -242,11 +239,11 @@ async def test_a_running_job_ends_at_its_deadline(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     server.hset(Shard().key("job", job.id), "deadline", 1)
     with pytest.raises(JobExpired):
         await client.wait(job.id, ALICE)
-    assert consumer.cancelled([claim]) == {job.id}
+    assert consumer.report([(claim, None)]) == {job.id}
     assert not consumer.finish(claim, RESULT)
 
 
@@ -255,7 +252,7 @@ async def test_upkeep_ends_running_jobs_at_their_deadline(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     server.zadd(Shard().key("deadlines"), {job.id: 1})
     assert consumer.reclaim() == 1
     assert consumer.renew([claim]) == []
@@ -281,13 +278,13 @@ async def test_an_ended_job_leaves_neither_input_nor_bookkeeping(
     done, failed, cancelled = new_job(), new_job(), new_job()
     for job in (done, failed, cancelled):
         await client.submit(job)
-    first, second, _ = consumer.claim([MODEL], 3, 0)
+    first, second, _ = claimed(consumer, 3)
     consumer.finish(first, RESULT)
     consumer.fail(second, Failure("internal", "broken"))
     await client.cancel(cancelled.id, ALICE)
     left = {key.decode() for key in server.scan_iter()}
     kinds = {key.removeprefix("moebius:{s0}:").split(":")[0] for key in left}
-    assert kinds == {"ledger", "job", "result", "flow"}
+    assert kinds == {"ledger", "job", "events", "result", "flow", "claims"}
     assert server.hget(Shard().key("ledger"), "bytes") == b"0"
 
 
@@ -296,7 +293,7 @@ async def test_a_result_is_kept_as_long_as_the_knob_says_and_its_job_no_longer(
 ) -> None:
     job = new_job()
     await client.submit(job)
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     consumer.finish(claim, RESULT)
     for kind in ("job", "result"):
         lifetime = server.pttl(Shard().key(kind, job.id)) / 1000
@@ -307,11 +304,11 @@ async def test_every_ended_job_is_counted_once(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
 ) -> None:
     before = {outcome: ended(outcome) for outcome in (Status.EXPIRED, Status.CANCELLED)}
-    seen, claimed, upkept, cancelled = new_job(timeout=-1), new_job(timeout=-1), new_job(), new_job()
+    seen, late, upkept, cancelled = new_job(timeout=-1), new_job(timeout=-1), new_job(), new_job()
     await client.submit(seen)
     await client.status(seen.id, ALICE)
-    await client.submit(claimed)
-    consumer.claim([MODEL], 1, 0)
+    await client.submit(late)
+    claimed(consumer, 1)
     await client.submit(upkept)
     server.zadd(Shard().key("deadlines"), {upkept.id: 1})
     consumer.reclaim()

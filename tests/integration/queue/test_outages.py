@@ -15,7 +15,7 @@ from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.embedded import EmbeddedServer
 from service.settings import Settings
-from tests.integration.queue.conftest import ALICE, MODEL, RESULT
+from tests.integration.queue.conftest import ALICE, MODEL, RESULT, claimed
 
 NewJob = Callable[..., Job]
 REGISTRATION = WorkerRegistration("worker-1", (), 1)
@@ -42,7 +42,7 @@ async def test_an_edge_without_server_says_so(nowhere: str, settings: Settings, 
 def test_a_worker_without_server_says_so(nowhere: str, settings: Settings) -> None:
     consumer = QueueConsumer(nowhere, settings, REGISTRATION)
     with pytest.raises(QueueUnavailable):
-        consumer.claim([MODEL], 1, 0)
+        claimed(consumer, 1)
     consumer.close()
 
 
@@ -60,7 +60,7 @@ async def test_a_lost_wake_costs_only_a_poll(
     job = new_job()
     await client.submit(job)
     waiter = asyncio.create_task(client.wait(job.id, ALICE))
-    (claim,) = consumer.claim([MODEL], 1, 0)
+    (claim,) = claimed(consumer, 1)
     server.client_kill_filter(_type="pubsub")
     consumer.finish(claim, RESULT)
     assert await waiter == RESULT
@@ -81,7 +81,7 @@ async def test_a_waiter_bears_a_restart_of_the_server(
     await client.ping()
     first.stop()
     with EmbeddedServer(tmp_path):
-        (claim,) = await asyncio.to_thread(consumer.claim, [MODEL], 1, 30)
+        (claim,) = claimed(consumer)
         assert claim.job.id == job.id
         consumer.finish(claim, RESULT)
         assert await waiter == RESULT

@@ -63,15 +63,12 @@ async def test_a_silent_worker_is_forgotten_after_its_lease(
     assert server.zrange(Shard().key("workers"), 0, -1) == [b"other"]
 
 
-async def test_claiming_and_renewing_keep_a_worker_known(
+async def test_a_worker_that_keeps_up_stays_known(
     client: QueueClient, new_consumer: NewConsumer, server: redis.Redis
 ) -> None:
     consumer = new_consumer(renew_every=0.001)
     consumer.register()
     server.flushall()
-    consumer.claim([MODEL], 1, 0.01)
-    assert len(await client.models()) == 1
-    server.flushall()
     async with asyncio.timeout(30):
         while not await client.models():
-            consumer.renew([])
+            consumer.keep_up()

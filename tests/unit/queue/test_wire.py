@@ -7,7 +7,7 @@ import json
 import pytest
 
 from service.contracts import Box, Params, Priority, Result, ServedModel, WorkerRegistration
-from service.queue.fairness import WEIGHTS, cost_of
+from service.queue.fairness import VAE_COST, WEIGHTS, cost_of
 from service.queue.wire import decode_job, decode_models, decode_result, encode_models, encode_result
 
 RESULT = Result(
@@ -38,13 +38,14 @@ def test_a_result_of_another_version_is_refused() -> None:
 
 def test_a_job_comes_back_equal() -> None:
     params = Params(model="m", seed=2**32 - 1, priority=Priority.BATCH, strength=0.3)
-    job = decode_job("s0-0", [b"client", params.model_dump_json().encode(), b"1500"], b"image", b"mask")
+    job = decode_job("s0-0", [b"client", params.model_dump_json().encode(), b"1500", b"6"], b"image", b"mask")
     assert (job.params, job.deadline, job.image, job.mask) == (params, 1.5, b"image", b"mask")
+    assert job.places == 6
 
 
 def test_a_job_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="unheard_of"):
-        decode_job("s0-0", [b"client", b'{"unheard_of": 1}', b"1500"], b"", b"")
+        decode_job("s0-0", [b"client", b'{"unheard_of": 1}', b"1500", b"1"], b"", b"")
 
 
 def test_models_come_back_equal() -> None:
@@ -53,9 +54,9 @@ def test_models_come_back_equal() -> None:
 
 
 def test_a_job_costs_what_the_network_is_run() -> None:
-    assert cost_of(Params(n=3, steps=10, guidance_scale=1)) == 30
-    assert cost_of(Params(n=3, steps=10, guidance_scale=2)) == 60
-    assert cost_of(Params(steps=10, strength=0.5, guidance_scale=1)) == 5
+    assert cost_of(Params(steps=10, guidance_scale=1), places=3) == 3 * (10 + VAE_COST)
+    assert cost_of(Params(steps=10, guidance_scale=2), places=3) == 3 * (20 + VAE_COST)
+    assert cost_of(Params(steps=10, strength=0.5, guidance_scale=1), places=1) == 5 + VAE_COST
 
 
 def test_interactive_work_outweighs_batch_work() -> None:
