@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 
@@ -50,9 +51,8 @@ def plan(jobs: Sequence[JobView], limits: Limits, *, draining: bool = False, sto
     claimed until none is left. `stopping`: held jobs go on, nothing is claimed.
     """
     join = tuple(_joins(jobs, limits))
-    held = [_Share.of(job, join.count(job.id)) for job in jobs]
     closed = stopping or (draining and bool(jobs))
-    return Plan(join, claim=0 if closed else _claim(held, limits), idle=not jobs)
+    return Plan(join, claim=0 if closed else _to_claim(jobs, join, limits), idle=not jobs)
 
 
 def surplus(jobs: Sequence[JobView], limits: Limits) -> tuple[str, ...]:
@@ -68,24 +68,31 @@ def surplus(jobs: Sequence[JobView], limits: Limits) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """A held job after the joins: items that wait, items in the batch, and of these the steps left of the old."""
+    """A held job after the joins: items that wait, items in the batch, and of these those that stay in it for as
+    long as a newly claimed job is prepared. One that joins now is taken to stay.
+    """
 
     weight: float
     waiting: int
-    joined: int
-    steps_left: tuple[int, ...]
+    in_batch: int
+    staying: int
 
     @classmethod
-    def of(cls, job: JobView, joined: int) -> _Share:
-        return cls(job.weight, job.places - joined, joined, job.running)
+    def of(cls, job: JobView, joined: int, prepare_steps: int) -> _Share:
+        staying = joined + sum(left > prepare_steps for left in job.running)
+        return cls(job.weight, job.places - joined, joined + len(job.running), staying)
 
     @property
-    def in_batch(self) -> int:
-        return self.joined + len(self.steps_left)
+    def is_big(self) -> bool:
+        """Whether items wait beside running ones: what the batch had no room for."""
+        return self.waiting > 0 and self.in_batch > 0
 
-    def staying(self, steps: int) -> int:
-        """Items that are still in the batch after `steps`; one that joins now is taken to stay."""
-        return self.joined + sum(left > steps for left in self.steps_left)
+    @property
+    def reserved(self) -> int:
+        """Places that newcomers leave to it: to one that fits all it needs, to a big job its weight's worth."""
+        if not self.is_big:
+            return self.waiting
+        return min(self.waiting, max(0, ceil(self.weight) - self.staying))
 
 
 def _joins(jobs: Sequence[JobView], limits: Limits) -> Iterator[str]:
@@ -112,12 +119,37 @@ def _turn(job: JobView, joined: int) -> tuple[float, int, int]:
 
 
 def _may_start(jobs: Sequence[JobView], running: int, limits: Limits) -> bool:
-    """Whether a batch of whole requests starts: nothing runs, and what was claimed for it is decoded."""
-    ready = sum(job.ready for job in jobs)
-    return running == 0 and (ready >= limits.places or ready == sum(job.places for job in jobs))
+    """Whether a batch of whole requests starts: nothing runs, and of each job claimed for it an item is ready.
+
+    Without the wait, which is that of a decoding, the first to be decoded would run alone.
+    """
+    is_filled = sum(job.ready for job in jobs) >= limits.places
+    return running == 0 and (is_filled or all(job.ready for job in jobs if job.places))
 
 
-def _claim(held: Sequence[_Share], limits: Limits) -> int:
-    waiting = sum(share.waiting for share in held)
-    staying = sum(share.staying(limits.prepare_steps) for share in held)
-    return max(0, limits.places - staying - waiting)
+def _to_claim(jobs: Sequence[JobView], joins: Sequence[str], limits: Limits) -> int:
+    held = [_Share.of(job, joins.count(job.id), limits.prepare_steps) for job in jobs]
+    staying = sum(share.staying for share in held)
+    if limits.batching == "request":
+        return _to_claim_for_the_next_batch(jobs, held, staying, limits)
+    claim = limits.places - staying - sum(share.reserved for share in held)
+    return max(claim, 1 if _needs_express_lane(held, limits) else 0)
+
+
+def _needs_express_lane(held: Sequence[_Share], limits: Limits) -> bool:
+    """Whether big jobs have all places and each of them runs: one more job is taken in, for the next free place.
+
+    Else a small job would wait for all rounds of the big ones. No second one is, before the first has joined.
+    """
+    full = sum(share.in_batch for share in held) >= limits.places
+    return full and all(share.is_big for share in held if share.waiting or share.in_batch)
+
+
+def _to_claim_for_the_next_batch(
+    jobs: Sequence[JobView], held: Sequence[_Share], staying: int, limits: Limits
+) -> int:
+    """Whole requests: nothing while a batch has steps to go, or is about to start with what is decoded."""
+    starts = not any(job.running for job in jobs) and any(job.ready for job in jobs)
+    if staying or starts:
+        return 0
+    return max(0, limits.places - sum(share.waiting for share in held))
