@@ -1,4 +1,4 @@
-"""The command line: `moebius serve | edge | worker | inpaint | models`. Parses; the work is elsewhere.
+"""The command line: `moebius serve | edge | worker | inpaint | models | keys`. Parses; the work is elsewhere.
 
 Every command imports what it needs when it runs: an edge never loads an engine, and `--help` is quick.
 """
@@ -6,14 +6,14 @@ Every command imports what it needs when it runs: an edge never loads an engine,
 from __future__ import annotations
 
 import signal
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from service.command import fail, read_settings, reported_errors
+from service.command import fail, read_settings, reported_errors, with_settings_options
 from service.exit_codes import EXIT_INTERRUPTED, EXIT_UNUSABLE, EXIT_USAGE
 from service.inpaint_cli import inpaint
+from service.keys_cli import keys_app
 from service.models_cli import models_app
 
 app = typer.Typer(
@@ -23,61 +23,37 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
-Port = Annotated[int | None, typer.Option(help="HTTP port; 0 takes a free one.")]
-RedisUrl = Annotated[str | None, typer.Option(help="The queue: Redis >= 7 or Valkey >= 8.")]
-StateDir = Annotated[Path | None, typer.Option(help="Folder of the embedded queue's file.")]
-ModelStore = Annotated[Path | None, typer.Option(help="Folder with one folder a model.")]
-Model = Annotated[str | None, typer.Option(help="Model to load.")]
-Backend = Annotated[str | None, typer.Option(help="auto, onnxruntime, torch or dummy.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Precision = Annotated[str | None, typer.Option(help="auto, fp32, fp16 or bf16.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads of the engine; 0: all cores.")]
-MetricsPort = Annotated[int | None, typer.Option(help="Port of /metrics, /livez and /readyz.")]
-DrainTimeout = Annotated[float | None, typer.Option(help="Seconds to finish running work at a stop.")]
-LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
-Supervisor = Annotated[int | None, typer.Option(hidden=True)]
-
+LISTENING = ("host", "port", "grpc_port")
+ENGINE = ("model_store", "model", "backend", "device", "precision", "threads")
+BATCHING = ("max_batch", "batching")
+LIFE = ("drain_timeout", "log_level")
 
 app.command()(inpaint)
 app.add_typer(models_app, name="models")
+app.add_typer(keys_app, name="keys")
 
 
 @app.command()
-def serve(
-    host: Host = None,
-    port: Port = None,
-    redis_url: RedisUrl = None,
-    state_dir: StateDir = None,
-    model_store: ModelStore = None,
-    model: Model = None,
-    backend: Backend = None,
-    device: Device = None,
-    precision: Precision = None,
-    threads: Threads = None,
-    drain_timeout: DrainTimeout = None,
-    log_level: LogLevel = None,
-) -> None:
-    """Start everything on this machine: the queue, one worker, and the HTTP edge."""
-    settings = read_settings(locals())
+@with_settings_options(
+    *LISTENING, "redis_url", "queue_shards", "state_dir", *ENGINE, "workers", "devices", *BATCHING, *LIFE
+)
+def serve(**options: Any) -> None:
+    """Start everything on this machine: the queue, one worker or more, and the edge."""
+    settings = read_settings(options)
     from service.serve import serve as run
 
     with reported_errors():
-        stopped_by = run(settings, on_ready=lambda url: typer.echo(f"Moebius is ready at {url}"))
+        stopped_by = run(
+            settings, on_ready=lambda at: typer.echo(f"Moebius is ready at {at.http} (gRPC at {at.grpc})")
+        )
         _exit_as_told(stopped_by)
 
 
 @app.command()
-def edge(
-    host: Host = None,
-    port: Port = None,
-    redis_url: RedisUrl = None,
-    model: Model = None,
-    drain_timeout: DrainTimeout = None,
-    log_level: LogLevel = None,
-) -> None:
-    """Start an HTTP edge on a shared queue."""
-    settings = read_settings(locals())
+@with_settings_options(*LISTENING, "redis_url", "queue_shards", "model", *LIFE)
+def edge(**options: Any) -> None:
+    """Start an edge, HTTP and gRPC, on a shared queue."""
+    settings = read_settings(options)
     if settings.redis_url is None:
         fail("An edge needs the queue's address: give --redis-url or MOEBIUS_REDIS_URL.", EXIT_USAGE)
     from service.edge.server import run_edge
@@ -85,27 +61,15 @@ def edge(
 
     configure_logging(settings.log_level)
     with reported_errors():
-        on_ready = lambda url: typer.echo(f"Moebius edge listens at {url}")  # noqa: E731
+        on_ready = lambda at: typer.echo(f"Moebius edge listens at {at.http} (gRPC at {at.grpc})")  # noqa: E731
         _exit_as_told(run_edge(settings, settings.redis_url, on_ready=on_ready))
 
 
 @app.command()
-def worker(
-    host: Host = None,
-    metrics_port: MetricsPort = None,
-    redis_url: RedisUrl = None,
-    model_store: ModelStore = None,
-    model: Model = None,
-    backend: Backend = None,
-    device: Device = None,
-    precision: Precision = None,
-    threads: Threads = None,
-    drain_timeout: DrainTimeout = None,
-    log_level: LogLevel = None,
-    supervisor: Supervisor = None,
-) -> None:
+@with_settings_options("host", "metrics_port", "redis_url", "queue_shards", *ENGINE, *BATCHING, *LIFE)
+def worker(*, supervisor: Annotated[int | None, typer.Option(hidden=True)] = None, **options: Any) -> None:
     """Start a worker: one process a device, on a shared queue."""
-    settings = read_settings({k: v for k, v in locals().items() if k != "supervisor"})
+    settings = read_settings(options)
     if settings.redis_url is None:
         fail("A worker needs the queue's address: give --redis-url or MOEBIUS_REDIS_URL.", EXIT_USAGE)
     from service.json_logs import configure_logging

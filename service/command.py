@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from service.errors import ArtifactError, InpaintError
 from service.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE
+from service.settings import Settings
 
-if TYPE_CHECKING:
-    from service.settings import Settings
+PARSED_BY_TYPER = (int, float, Path)  # the rest is text that the settings parse
+
+
+def with_settings_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each of these settings, with its type, meaning and default.
+
+    The command takes them as `**options`, None where not given, for `read_settings`.
+    """
+    options = [_option(name) for name in names]
+
+    def give(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        command.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+        return command
+
+    return give
+
+
+def _option(name: str) -> inspect.Parameter:
+    field = Settings.model_fields[name]
+    kind: Any = field.annotation if field.annotation in PARSED_BY_TYPER else str
+    plain = isinstance(field.default, str | int | float) and field.default != ""
+    option = typer.Option(help=field.description, show_default=str(field.default) if plain else False)
+    annotation = Annotated[kind | None, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def read_settings(options: Mapping[str, Any]) -> Settings:
     """The settings of the environment, overridden by the options given. Exits with 2 where one is wrong."""
-    from service.settings import Settings
-
     given = {name: value for name, value in options.items() if value is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
         fail(describe(error), EXIT_USAGE)
+    except SettingsError as error:
+        fail(f"{error}: {error.__cause__}. It must be JSON, as service/settings.py shows it.", EXIT_USAGE)
 
 
 def describe(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""`moebius serve`: queue server, worker and edge on one machine, started in order and stopped in reverse.
+"""`moebius serve`: queue server, workers and edge on one machine, started in order and stopped in reverse.
 
 Owns the order only: what each part does is its own affair.
 """
@@ -22,16 +22,16 @@ from service.settings import Settings
 from service.signals import StopSignals
 
 if TYPE_CHECKING:
-    from service.edge.server import EdgeServer
+    from service.edge.server import Addresses, EdgeServer
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 READY_POLL = 0.1
 
 
-def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> signal.Signals | None:
-    """Run everything until a signal comes, which is returned; `on_ready` gets the URL once it can work.
+def serve(settings: Settings, *, on_ready: Callable[[Addresses], None]) -> signal.Signals | None:
+    """Run everything until a signal comes, which is returned; `on_ready` gets the addresses once it can work.
 
-    Raises `NotReady` if the worker can't run, `QueueUnavailable` if the embedded server can't, and OSError
+    Raises `NotReady` if no worker can run, `QueueUnavailable` if the embedded server can't, and OSError
     for a taken port.
     """
     with StopSignals() as signals, _metrics_folder(), ExitStack() as queue:
@@ -46,7 +46,7 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> signal.Sign
 
 @contextmanager
 def _metrics_folder() -> Iterator[None]:
-    """A folder that edge and worker share their metrics through; it is looked for at the client's import."""
+    """A folder that edge and workers share their metrics through; it is looked for at the client's import."""
     if "prometheus_client" in sys.modules:
         raise RuntimeError("prometheus_client was imported before the metrics folder was there")
     with tempfile.TemporaryDirectory(prefix="moebius-metrics-") as folder:
@@ -57,17 +57,20 @@ def _metrics_folder() -> Iterator[None]:
             del os.environ[METRICS_VARIABLE]
 
 
-def _serve_queue(settings: Settings, url: str, signals: StopSignals, on_ready: Callable[[str], None]) -> None:
-    from service.edge.server import bind, edge_server
+def _serve_queue(
+    settings: Settings, url: str, signals: StopSignals, on_ready: Callable[[Addresses], None]
+) -> None:
+    from service.edge.listener import bind
+    from service.edge.server import edge_server
     from service.json_logs import configure_logging
-    from service.supervisor import WorkerSupervisor
+    from service.worker_group import WorkerGroup
 
     configure_logging(settings.log_level)
     reasons: list[str] = []
 
-    def announce(ready_url: str) -> None:
-        supervisor.note_ready()
-        on_ready(ready_url)
+    def announce(addresses: Addresses) -> None:
+        workers.note_ready()
+        on_ready(addresses)
 
     announcer = _Announcer(announce)
     server = edge_server(settings, url, on_ready=announcer.start)
@@ -79,16 +82,16 @@ def _serve_queue(settings: Settings, url: str, signals: StopSignals, on_ready: C
         reasons.append(reason)
         stop_server()
 
-    supervisor = WorkerSupervisor(settings.model_copy(update={"redis_url": url}), give_up)
+    workers = WorkerGroup(settings.model_copy(update={"redis_url": url}), give_up)
     with bind(settings.host, settings.port) as listener:
         signals.call(stop_server)
-        supervisor.start()
         try:
+            workers.start()
             server.run(sockets=[listener])
         finally:
             _note_signals(server, signals)
             announcer.stop()
-            supervisor.stop(lambda: signals.hurried)
+            workers.stop(lambda: signals.hurried)
     if reasons:
         raise NotReady(f"The service has ended, since {reasons[0]}")
 
@@ -103,14 +106,14 @@ def _note_signals(server: EdgeServer, signals: StopSignals) -> None:
 class _Announcer:
     """Asks the edge whether it is ready until it is, then says so once."""
 
-    def __init__(self, on_ready: Callable[[str], None]) -> None:
+    def __init__(self, on_ready: Callable[[Addresses], None]) -> None:
         self._on_ready = on_ready
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, url: str) -> None:
-        """Begin to ask; the edge listens at `url`."""
-        self._thread = threading.Thread(target=self._ask, args=(url,), name="announcer")
+    def start(self, addresses: Addresses) -> None:
+        """Begin to ask; the edge listens at `addresses`."""
+        self._thread = threading.Thread(target=self._ask, args=(addresses,), name="announcer")
         self._thread.start()
 
     def stop(self) -> None:
@@ -119,11 +122,11 @@ class _Announcer:
         if self._thread is not None:
             self._thread.join()
 
-    def _ask(self, url: str) -> None:
+    def _ask(self, addresses: Addresses) -> None:
         with httpx.Client(trust_env=False) as client:
             while not self._stopped.wait(READY_POLL):
-                if self._is_ready(client, url):
-                    self._on_ready(url)
+                if self._is_ready(client, addresses.http):
+                    self._on_ready(addresses)
                     return
 
     def _is_ready(self, client: httpx.Client, url: str) -> bool:

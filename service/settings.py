@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -29,11 +29,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MOEBIUS_", extra="ignore", frozen=True)
 
-    host: str = Field(default="127.0.0.1", description="Address that the HTTP edge listens on.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65_535, description="HTTP port; 0 takes a free one.")
     grpc_port: int = Field(default=50051, ge=0, le=65_535, description="gRPC port; 0 takes a free one.")
     metrics_port: int = Field(
-        default=9100, ge=0, le=65_535, description="A worker's own port; 0 takes a free one."
+        default=9100,
+        ge=0,
+        le=65_535,
+        description="A worker's own port, for /metrics, /livez and /readyz; 0 takes a free one.",
     )
 
     api_keys: dict[str, str] = Field(
@@ -48,7 +51,8 @@ class Settings(BaseSettings):
     )
 
     redis_url: str | None = Field(
-        default=None, description="Redis >= 7 or Valkey >= 8; left out, an embedded Valkey server is started."
+        default=None,
+        description="The queue: Redis >= 7 or Valkey >= 8. Left out, `moebius serve` starts a Valkey of its own.",
     )
     state_dir: Path = Field(
         default=Path("~/.local/state/moebius").expanduser(),
@@ -68,19 +72,32 @@ class Settings(BaseSettings):
     model: str = Field(
         default="moebius-nano", description="Model that a worker loads and requests default to."
     )
-    backend: Literal["auto", "onnxruntime", "torch", "dummy"] = "auto"
+    backend: Literal["auto", "onnxruntime", "torch", "dummy"] = Field(
+        default="auto", description="What runs the model: auto, onnxruntime, torch or dummy."
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
-    workers: int = Field(default=1, ge=1, le=64, description="Workers that `moebius serve` starts.")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Workers that `moebius serve` starts; one for each of `devices`."
+    )
     devices: str = Field(
         default="",
-        description="Their devices, one each, separated by commas: cuda:0,cuda:1,cpu. Left out, `device`.",
+        description="Their devices, one each, separated by commas: cuda:0,cuda:1,cpu. Left out, all take "
+        "`device`, which for cuda and auto may be one GPU that they share.",
     )
-    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        default="auto", description="Numbers to compute with: auto, fp32, fp16 or bf16."
+    )
     threads: int = Field(
-        default=0, ge=0, description="CPU threads of an engine; 0: all cores that we may use."
+        default=0,
+        ge=0,
+        description="CPU threads of an engine; 0: all cores that we may use, split evenly between the workers "
+        "of `moebius serve`.",
     )
     max_batch: int = Field(
-        default=8, ge=1, le=64, description="Most places in the running batch; what was measured may allow less."
+        default=8,
+        ge=1,
+        le=64,
+        description="Most places in the running batch; what was measured may allow less.",
     )
     batching: Literal["step", "request"] = Field(
         default="step",
@@ -117,7 +134,9 @@ class Settings(BaseSettings):
     drain_timeout: float = Field(
         default=30.0, ge=0, description="Seconds to finish running work at shutdown."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error."
+    )
 
     @field_validator("device")
     @classmethod
@@ -134,6 +153,24 @@ class Settings(BaseSettings):
         for device in devices.split(",") if devices else ():
             cls._is_a_device(device.strip())
         return devices
+
+    @model_validator(mode="after")
+    def _count_a_worker_a_device(self) -> Self:
+        if self.devices and "workers" in self.model_fields_set and self.workers != len(self.worker_devices):
+            raise PydanticCustomError(
+                "workers",
+                "workers is {workers}, but devices names {devices}: {names}. Each worker has one device: "
+                "leave workers out, or name as many devices.",
+                {"workers": self.workers, "devices": len(self.worker_devices), "names": self.devices},
+            )
+        return self
+
+    @property
+    def worker_devices(self) -> tuple[str, ...]:
+        """The device of each worker that `moebius serve` starts."""
+        if self.devices:
+            return tuple(device.strip() for device in self.devices.split(","))
+        return (self.device,) * self.workers
 
     @field_validator("api_keys")
     @classmethod

@@ -5,6 +5,7 @@ The worker has a session of its own, so that Ctrl-C reaches us first, and the ke
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 
 from service import telemetry
-from service.exit_codes import EXIT_UNUSABLE
+from service.exit_codes import EXIT_HUNG, EXIT_OUT_OF_MEMORY, EXIT_UNUSABLE
 from service.queue import launch
 from service.settings import Settings
 
@@ -29,6 +30,7 @@ LONGEST_BACKOFF = 30.0
 HEALTHY_AFTER = 60.0  # seconds of life after which a death is a new trouble, not the same one
 POLL = 0.05
 STOP_MARGIN = 10.0  # seconds beyond the drain time, for a step that can't be interrupted
+CAUSES = {EXIT_HUNG: "its device hung", EXIT_OUT_OF_MEMORY: "its device's memory ran out"}
 
 
 class WorkerSupervisor:
@@ -43,6 +45,7 @@ class WorkerSupervisor:
         self._stopping = threading.Event()
         self._was_ready = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._stop_by = float("inf")
         self._thread = threading.Thread(target=self._watch, name="supervisor")
 
     @property
@@ -59,15 +62,21 @@ class WorkerSupervisor:
         """Jobs are taken: from now on every death is followed by another start."""
         self._was_ready.set()
 
-    def stop(self, hurried: Callable[[], bool]) -> None:
-        """Let the worker drain and return when it has ended; it is killed once `hurried()` or out of time."""
+    def request_stop(self) -> None:
+        """Tell the worker to drain, and go on at once; may be repeated."""
+        if self._stopping.is_set():  # a worker that is told twice drains no more
+            return
+        self._stop_by = monotonic() + self._settings.drain_timeout + STOP_MARGIN
         self._stopping.set()
         if self._process is not None:
             self._process.terminate()
-        give_up = monotonic() + self._settings.drain_timeout + STOP_MARGIN
+
+    def stop(self, hurried: Callable[[], bool]) -> None:
+        """Let the worker drain and return when it has ended; it is killed once `hurried()` or out of time."""
+        self.request_stop()
         while self._thread.is_alive():
             self._thread.join(POLL)
-            if self._process is not None and (hurried() or monotonic() >= give_up):
+            if self._process is not None and (hurried() or monotonic() >= self._stop_by):
                 self._process.kill()
 
     def _watch(self) -> None:
@@ -83,19 +92,22 @@ class WorkerSupervisor:
                 self._on_given_up(reason)
                 return
             backoff = FIRST_BACKOFF if monotonic() - started > HEALTHY_AFTER else backoff
-            logger.warning("the worker died and is started again", extra={"status": status, "wait": backoff})
-            self._stopping.wait(backoff)
+            logger.warning(
+                "the worker died and is started again",
+                extra={"device": self._settings.device, "end": _told(status), "wait": backoff},
+            )
+            if not self._stopping.wait(backoff):
+                telemetry.count_worker_restart()
             backoff = min(2 * backoff, LONGEST_BACKOFF)
 
     def _hopeless(self, status: int | None, deaths: int) -> str | None:
         """Why another start would end the same way, or None where it may not."""
         if status == EXIT_UNUSABLE:
-            return "its worker can't run; the worker has said why above."
+            return f"its worker on device {self._settings.device} can't run; the worker has said why above."
         if deaths >= MOST_EARLY_DEATHS and not self._was_ready.is_set():
-            end = "could not be started" if status is None else f"ended with status {status}"
             return (
-                f"its worker died {deaths} times and was never ready; the last one {end}. "
-                "See the log above, and whether memory is short."
+                f"its worker on device {self._settings.device} died {deaths} times and was never ready; the "
+                f"last one {_told(status)}. See the log above, and whether memory is short."
             )
         return None
 
@@ -125,6 +137,14 @@ class WorkerSupervisor:
         )
 
 
+def _told(status: int | None) -> str:
+    """How a worker ended, for a person."""
+    if status is None:
+        return "could not be started"
+    cause = f": {CAUSES[status]}" if status in CAUSES else ""
+    return f"ended with status {status}{cause}"
+
+
 def code_environment() -> dict[str, str]:
     """Where a child process finds the same code as this one, whether it is installed or not."""
     others = os.environ.get("PYTHONPATH")
@@ -132,6 +152,11 @@ def code_environment() -> dict[str, str]:
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
-    """The settings as a child process reads them; not as arguments, where a password would show in `ps`."""
+    """The settings as a child process reads them, those with parts as JSON; not as arguments, where a password
+    would show in `ps`.
+    """
     values = settings.model_dump(mode="json", exclude_none=True)
-    return {f"MOEBIUS_{name.upper()}": str(value) for name, value in values.items()}
+    return {
+        f"MOEBIUS_{name.upper()}": json.dumps(value) if isinstance(value, dict | list) else str(value)
+        for name, value in values.items()
+    }

@@ -28,7 +28,7 @@ def may(parts: str, packages: str = "") -> Allowed:
 
 
 EVERYBODYS = "contracts errors settings telemetry"
-COMMANDS = "command exit_codes hub inpaint_cli json_logs models_cli serve signals supervisor"
+COMMANDS = "command exit_codes hub inpaint_cli json_logs keys_cli models_cli serve signals supervisor"
 
 TABLE = {
     "__init__": may(""),
@@ -54,12 +54,14 @@ TABLE = {
     # The command line may import every part; its modules are split by what they start.
     "exit_codes": may(""),
     "signals": may(""),
-    "command": may("errors settings exit_codes", "pydantic typer"),
+    "command": may("errors settings exit_codes", "pydantic pydantic_settings typer"),
     "hub": may("artifacts errors", "huggingface_hub"),
     "models_cli": may(f"{EVERYBODYS} command exit_codes hub artifacts engine model", "typer"),
     "inpaint_cli": may(f"{EVERYBODYS} command exit_codes engine imaging worker", "pydantic rich typer"),
     "supervisor": may(f"{EVERYBODYS} exit_codes queue"),
-    "serve": may(f"{EVERYBODYS} edge json_logs queue signals supervisor", "httpx"),
+    "worker_group": may("settings supervisor"),
+    "keys_cli": may("command exit_codes", "typer"),
+    "serve": may(f"{EVERYBODYS} edge json_logs queue signals worker_group", "httpx"),
     "cli": may(f"{EVERYBODYS} {COMMANDS} edge worker", "typer"),
 }
 TRAINING_MAY = {"service.model", "service.engine", "service.imaging", "service.artifacts"}

@@ -25,3 +25,46 @@ def test_a_device_of_the_environment_is_checked_too(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MOEBIUS_DEVICE", "foo")
     with pytest.raises(ValidationError, match="must be auto, cpu, cuda or cuda:N"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("devices", "each"), [("cpu", ("cpu",)), ("cuda:0, cuda:1,cpu", ("cuda:0", "cuda:1", "cpu"))]
+)
+def test_there_is_a_worker_for_each_device(devices: str, each: tuple[str, ...]) -> None:
+    assert Settings(devices=devices).worker_devices == each
+    assert Settings(devices=devices, workers=len(each)).worker_devices == each
+
+
+def test_workers_without_devices_have_that_of_the_settings() -> None:
+    assert Settings(workers=2, device="cpu").worker_devices == ("cpu", "cpu")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_another_number_of_workers_than_of_devices_is_refused(workers: int) -> None:
+    with pytest.raises(ValidationError, match=f"workers is {workers}, but devices names 2: cpu,cuda"):
+        Settings(devices="cpu,cuda", workers=workers)
+
+
+@pytest.mark.parametrize("devices", ["cpu,", ",", "cpu,,cpu", "cpu;cuda", "cpu,gpu"])
+def test_a_list_with_something_else_than_devices_is_refused(devices: str) -> None:
+    with pytest.raises(ValidationError, match="must be auto, cpu, cuda or cuda:N"):
+        Settings(devices=devices)
+
+
+def test_values_with_parts_are_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOEBIUS_API_KEYS", '{"alice": "' + "a" * 64 + '"}')
+    monkeypatch.setenv("MOEBIUS_TRUSTED_PROXIES", '["10.0.0.0/8", "::1"]')
+    settings = Settings()
+    assert settings.api_keys == {"alice": "a" * 64}
+    assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+
+
+@pytest.mark.parametrize("digest", ["", "a" * 63, "A" * 64, "secret"])
+def test_a_key_in_the_clear_is_refused(digest: str) -> None:
+    with pytest.raises(ValidationError, match="the sha256 of its key in 64"):
+        Settings(api_keys={"alice": digest})
+
+
+def test_a_proxy_that_is_no_network_is_refused() -> None:
+    with pytest.raises(ValidationError, match="an address or a network"):
+        Settings(trusted_proxies=("proxy.example",))

@@ -1,4 +1,4 @@
-"""The supervisor, with small programs in the worker's place."""
+"""The supervisor and the group of workers, with small programs in the worker's place."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from time import monotonic
 
 import pytest
 
+from service.exit_codes import EXIT_HUNG, EXIT_OUT_OF_MEMORY
+from service.metrics import REGISTRY
 from service.settings import Settings
 from service.supervisor import (
     MOST_EARLY_DEATHS,
@@ -22,6 +24,7 @@ from service.supervisor import (
     code_environment,
     settings_environment,
 )
+from service.worker_group import WorkerGroup
 
 PATIENCE = 60.0
 
@@ -142,9 +145,113 @@ def test_a_worker_deaf_to_signals_is_killed_when_there_is_a_hurry(tmp_path: Path
         assert supervisor.worker_pid is None
 
 
-def test_the_settings_reach_the_child_as_they_are(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path, backend="dummy", drain_timeout=2.5, redis_url="redis://:x@h/0")
+def restarts() -> float:
+    return REGISTRY.get_sample_value("inpaint_worker_restarts_total") or 0.0
+
+
+def test_a_restart_is_counted_and_the_first_start_is_not(tmp_path: Path, no_backoff: None) -> None:
+    before = restarts()
+    lives = tmp_path / "lives"
+    program = f"{NOTES_ITS_LIFE}\nif len(open({str(lives)!r}).read()) == 1: raise SystemExit(3)\n{SLEEPS}"
+    with supervising(tmp_path, program):
+        until(lambda: lives.exists() and lives.read_text() == "xx")
+    assert restarts() == before + 1
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"), [(EXIT_HUNG, "its device hung"), (EXIT_OUT_OF_MEMORY, "its device's memory ran out")]
+)
+def test_a_worker_that_hung_or_ran_out_of_memory_is_started_again_and_the_log_says_why(
+    status: int, cause: str, tmp_path: Path, no_backoff: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    lives = tmp_path / "lives"
+    with supervising(tmp_path, f"{NOTES_ITS_LIFE}; raise SystemExit({status})") as supervisor:
+        supervisor.note_ready()
+        until(lambda: lives.exists() and len(lives.read_text()) >= 2)
+    ends = [vars(record)["end"] for record in caplog.records if "started again" in record.message]
+    assert ends[0] == f"ended with status {status}: {cause}"
+
+
+def test_the_settings_reach_the_child_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(
+        state_dir=tmp_path,
+        backend="dummy",
+        drain_timeout=2.5,
+        redis_url="redis://:x@h/0",
+        api_keys={'al"ice': "a" * 64},
+        trusted_proxies=("10.0.0.0/8", "::1"),
+    )
     environment = settings_environment(settings)
-    assert environment["MOEBIUS_REDIS_URL"] == "redis://:x@h/0"
-    assert environment["MOEBIUS_DRAIN_TIMEOUT"] == "2.5"
     assert set(environment) == {f"MOEBIUS_{name.upper()}" for name in Settings.model_fields}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
+
+
+TELLS_ITS_DEVICE = (
+    "import os; open(os.path.join(os.environ['MOEBIUS_STATE_DIR'], "
+    "os.environ['MOEBIUS_DEVICE'] + '.' + os.environ['MOEBIUS_THREADS']), 'a').write('x')"
+)
+GIVES_UP_ON_THE_GPU = f"{TELLS_ITS_DEVICE}\nif os.environ['MOEBIUS_DEVICE'] != 'cpu': raise SystemExit(78)\n"
+
+
+@contextmanager
+def grouping(program: str, settings: Settings, reasons: list[str]) -> Iterator[WorkerGroup]:
+    group = WorkerGroup(settings, reasons.append, command=(sys.executable, "-c", program))
+    group.start()
+    try:
+        yield group
+    finally:
+        group.stop(lambda: True)
+
+
+def test_there_is_a_process_for_each_device_with_settings_of_its_own(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, devices="cuda:0,cuda:1,cpu", threads=3)
+    with grouping(f"{TELLS_ITS_DEVICE}; {SLEEPS}", settings, []) as group:
+        until(lambda: {path.name for path in tmp_path.iterdir()} == {"cuda:0.3", "cuda:1.3", "cpu.3"})
+        assert len(group.worker_pids) == 3
+    assert group.worker_pids == []
+
+
+def test_a_device_that_is_unusable_leaves_the_others_at_work(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reasons: list[str] = []
+    settings = Settings(state_dir=tmp_path, devices="cuda:7,cpu", threads=1)
+    with grouping(GIVES_UP_ON_THE_GPU + SLEEPS, settings, reasons) as group:
+        until(lambda: "a worker is given up, the others go on" in caplog.messages)
+        until(lambda: (tmp_path / "cpu.1").exists())
+        assert len(group.worker_pids) == 1
+    assert reasons == []
+    told = next(vars(record)["reason"] for record in caplog.records if "given up" in record.message)
+    assert "device cuda:7 can't run" in told
+
+
+def test_the_service_is_told_once_when_no_worker_can_ever_run(tmp_path: Path) -> None:
+    reasons: list[str] = []
+    settings = Settings(state_dir=tmp_path, devices="cuda:7,cuda:8")
+    with grouping(GIVES_UP_ON_THE_GPU, settings, reasons) as group:
+        until(lambda: bool(reasons))
+        assert group.worker_pids == []
+    assert len(reasons) == 1
+    assert "cuda:7" in reasons[0]
+    assert "cuda:8" in reasons[0]
+
+
+def test_workers_drain_at_the_same_time(tmp_path: Path) -> None:
+    """Each ends only once the other has been told to: told one by one, they would wait for ever."""
+    meets = (
+        "import os, pathlib, signal, threading\n"
+        "folder, told = pathlib.Path(os.environ['MOEBIUS_STATE_DIR']), threading.Event()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: told.set())\n"
+        "(folder / f'up-{os.getpid()}').touch()\n"
+        "while not told.wait(0.01): pass\n"
+        "(folder / f'told-{os.getpid()}').touch()\n"
+        "while len(list(folder.glob('told-*'))) < 2: threading.Event().wait(0.01)\n"
+        "(folder / f'end-{os.getpid()}').touch()\n"
+    )
+    settings = Settings(state_dir=tmp_path, workers=2, drain_timeout=PATIENCE)
+    with grouping(meets, settings, []) as group:
+        until(lambda: len(list(tmp_path.glob("up-*"))) == 2)
+        group.stop(lambda: False)
+    assert len(list(tmp_path.glob("end-*"))) == 2
