@@ -39,7 +39,7 @@ def service(log: Path) -> Iterator[str]:
     """The URL of a running service that stops with the block. SystemExit with its log if it can't start."""
     moebius = Path(sys.executable).with_name("moebius")
     with tempfile.TemporaryDirectory(prefix="moebius-demo-") as state:
-        command = [str(moebius), "serve", "--port", "0", "--state-dir", state]
+        command = [str(moebius), "serve", "--port", "0", "--grpc-port", "0", "--state-dir", state]
         with (
             log.open("w") as output,
             subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process,

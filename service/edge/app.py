@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
@@ -20,12 +18,11 @@ from service.settings import Settings
 
 
 def create_app(settings: Settings, queue: QueueClient) -> FastAPI:
-    """The application; it closes `queue` when it is shut down."""
+    """The application; it leaves `queue` open at its end, for gRPC may still need it."""
     app = FastAPI(
         title="Moebius",
         version=__version__,
         description="Inpainting: a photo and a mask in, the photo with the hole filled out.",
-        lifespan=_close_queue_at_the_end,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -38,10 +35,3 @@ def create_app(settings: Settings, queue: QueueClient) -> FastAPI:
     app.add_middleware(RequestRecord)
     app.openapi = partial(openapi_document, app)  # type: ignore[method-assign]
     return app
-
-
-@asynccontextmanager
-async def _close_queue_at_the_end(app: FastAPI) -> AsyncIterator[None]:
-    yield
-    state: EdgeState = app.state.edge
-    await state.queue.aclose()

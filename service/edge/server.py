@@ -1,25 +1,31 @@
-"""The HTTP server around the application: its socket, its signals, and an orderly stop."""
+"""The servers of an edge, HTTP and gRPC in one event loop: their start, their signals, and an orderly stop."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.edge.app import create_app
+from service.edge.grpc_server import GrpcServer
+from service.edge.listener import authority, bind
 from service.edge.problems import PROBLEM_TYPE, problem_body
+from service.edge.state import EdgeState
 from service.errors import ERROR_TABLE, MalformedHttp
 from service.queue.client import QueueClient
 from service.settings import Settings
 
 BACKLOG = 2048
 LINGER = 2.0  # seconds
+FORCE_POLL = 0.1  # seconds
 
 
 class EdgeProtocol(H11Protocol):
@@ -50,29 +56,52 @@ class EdgeProtocol(H11Protocol):
         self.loop.call_later(LINGER, self.transport.close)
 
 
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where an edge listens: the base URL of HTTP, and gRPC's host:port. Both name the port that was bound."""
+
+    http: str
+    grpc: str
+
+
 class EdgeServer(uvicorn.Server):
-    """Tells its address once it listens. SIGTERM or SIGINT stops it: it takes no new connection, finishes
-    what runs within the drain time, and returns; a second Ctrl-C ends it at once.
+    """Tells its addresses once it listens. SIGTERM or SIGINT stops it: it takes no new connection, finishes
+    what runs within the drain time, and returns; a second Ctrl-C ends it at once. It closes the queue's client
+    at its end.
     """
 
     def __init__(
-        self, config: uvicorn.Config, on_ready: Callable[[str], None], on_stop: Callable[[], None]
+        self, config: uvicorn.Config, edge: EdgeState, on_ready: Callable[[Addresses], None]
     ) -> None:
         super().__init__(config)
+        self._edge = edge
+        self._grpc = GrpcServer(edge)
         self._on_ready = on_ready
-        self._on_stop = on_stop
         self.stopped_by: signal.Signals | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen on `sockets`, then say where."""
-        await super().startup(sockets)
+        """Start gRPC, and HTTP on `sockets`, then say where. Raises OSError if gRPC's port can't be bound."""
+        try:
+            await self._grpc.start()
+            await super().startup(sockets)
+        except BaseException:
+            await self._grpc.stop(0)
+            await self._edge.queue.aclose()
+            raise
         if self.started and sockets:
-            self._on_ready(_url(sockets[0]))
+            http = authority(*sockets[0].getsockname()[:2])
+            self._on_ready(Addresses(f"http://{http}", self._grpc.address))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Send away who only watches, so that a stop waits for work alone."""
-        self._on_stop()
+        """Send away who only watches, so that a stop waits for work alone, and drain both servers."""
+        self._edge.stopping.set()
+        draining = asyncio.create_task(self._grpc.stop(self._edge.settings.drain_timeout))
         await super().shutdown(sockets)
+        while not (draining.done() or self.force_exit):
+            await asyncio.wait((draining,), timeout=FORCE_POLL)
+        await self._grpc.stop(0)
+        await draining
+        await self._edge.queue.aclose()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -85,12 +114,12 @@ class EdgeServer(uvicorn.Server):
 
 
 def run_edge(
-    settings: Settings, queue_url: str, *, on_ready: Callable[[str], None] = lambda _: None
+    settings: Settings, queue_url: str, *, on_ready: Callable[[Addresses], None] = lambda _: None
 ) -> signal.Signals | None:
     """Serve until a signal comes, which is returned (None: told to stop otherwise).
 
-    `on_ready` is called with the base URL, which names the port that was bound (settings.port may be 0).
-    Raises OSError if the address can't be bound.
+    `on_ready` is called with the addresses, which name the ports that were bound (those of settings may be 0).
+    Raises OSError if one can't be bound.
     """
     listener = bind(settings.host, settings.port)
     server = edge_server(settings, queue_url, on_ready=on_ready)
@@ -101,14 +130,14 @@ def run_edge(
     return server.stopped_by
 
 
-def edge_server(settings: Settings, queue_url: str, *, on_ready: Callable[[str], None]) -> EdgeServer:
+def edge_server(settings: Settings, queue_url: str, *, on_ready: Callable[[Addresses], None]) -> EdgeServer:
     """The server, not yet running: `server.run(sockets=[bind(...)])`; `should_exit = True` stops it."""
     app = create_app(settings, QueueClient(queue_url, settings))
     config = uvicorn.Config(
         app,
         http=EdgeProtocol,
         ws="none",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -116,24 +145,4 @@ def edge_server(settings: Settings, queue_url: str, *, on_ready: Callable[[str],
         backlog=BACKLOG,
         timeout_graceful_shutdown=math.ceil(settings.drain_timeout),
     )
-    return EdgeServer(config, on_ready, on_stop=app.state.edge.stopping.set)
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A bound TCP socket; port 0 takes a free one. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, so that asyncio turns Nagle's algorithm off for its connections; not so for protocol 0.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    listener.set_inheritable(False)
-    return listener
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return EdgeServer(config, app.state.edge, on_ready)

@@ -18,7 +18,7 @@ import psutil
 
 PATIENCE = 180.0  # seconds; a bound for broken code on a busy machine, never waited for
 READY = re.compile(r"ready at (http://\S+)")
-LOAD_OPTIONS = ("--backend", "dummy", "--host", "127.0.0.1", "--port", "0")
+LOAD_OPTIONS = ("--backend", "dummy", "--host", "127.0.0.1", "--port", "0", "--grpc-port", "0")
 
 
 class Serving:
