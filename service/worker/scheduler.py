@@ -23,7 +23,9 @@ class JobView:
     places: int  # items it will still need that have not joined: being decoded, or ready
     ready: int  # of those, how many could join now
     running: tuple[int, ...]  # steps left of each item in the batch
-    last_join: int = 0  # count of all the worker's joins when its last item joined; 0: none has yet
+    waiting_since: int = (
+        0  # the worker's count of steps when it was claimed, or an item of it last left the batch
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +112,13 @@ def _joins(jobs: Sequence[JobView], limits: Limits) -> Iterator[str]:
 
 
 def _turn(job: JobView, joined: int) -> tuple[float, int, int]:
-    """Who joins next: the fewest items running per weight, then who joined longest ago, then who came first.
+    """Who joins next: the fewest items running per weight, then who waits longest, then who was claimed first.
 
-    So a newcomer goes ahead of a big job's further items, big jobs share the places by weight, and more jobs
-    than places take turns.
+    So a newcomer goes ahead of a big job's further items, and big jobs share the places by weight. Jobs with
+    nothing in the batch stand in a line, which a big one enters again when its last item leaves: more jobs than
+    places take turns, and newcomers can't pass by for ever.
     """
-    return (len(job.running) + joined) / job.weight, job.last_join, job.order
+    return (len(job.running) + joined) / job.weight, job.waiting_since, job.order
 
 
 def _may_start(jobs: Sequence[JobView], running: int, limits: Limits) -> bool:

@@ -30,7 +30,7 @@ class HeldJob:
     ready_from: int
     waiting: int
     running: list[int] = field(default_factory=list)
-    last_join: int = 0
+    waiting_since: int = 0
     joined: list[int] = field(default_factory=list)
     finished: int | None = None
 
@@ -43,7 +43,7 @@ class HeldJob:
             places=self.waiting,
             ready=self.waiting if now >= self.ready_from else 0,
             running=tuple(self.running),
-            last_join=self.last_join,
+            waiting_since=self.waiting_since,
         )
 
 
@@ -66,7 +66,6 @@ class SimulatedWorker:
         self.held: dict[str, HeldJob] = {}
         self.finished: dict[str, HeldJob] = {}
         self.now = 0
-        self.joins = 0
 
     def run(self, rounds: int) -> None:
         """So many rounds, or fewer if all work is done."""
@@ -105,9 +104,7 @@ class SimulatedWorker:
         self.now += 1
 
     def _join(self, job: HeldJob) -> None:
-        self.joins += 1
         job.waiting -= 1
-        job.last_join = self.joins
         job.joined.append(self.now)
         job.running.append(job.request.steps)
 
@@ -117,9 +114,13 @@ class SimulatedWorker:
             places -= request.items
             order = len(self.held) + len(self.finished)
             ready_from = self.now + self.prepare
-            self.held[request.id] = HeldJob(request, order, self.now, ready_from, request.items)
+            self.held[request.id] = HeldJob(
+                request, order, self.now, ready_from, request.items, waiting_since=self.now
+            )
 
     def _step(self, job: HeldJob) -> None:
+        if 1 in job.running:
+            job.waiting_since = self.now + 1
         job.running = [left - 1 for left in job.running if left > 1]
         if not job.running and not job.waiting:
             job.finished = self.now

@@ -21,9 +21,9 @@ def job(
     ready: int = 0,
     decoding: int = 0,
     running: tuple[int, ...] = (),
-    last_join: int = 0,
+    waiting_since: int = 0,
 ) -> JobView:
-    return JobView(identity, order, weight, ready + decoding, ready, running, last_join)
+    return JobView(identity, order, weight, ready + decoding, ready, running, waiting_since)
 
 
 class TestJoining:
@@ -54,7 +54,7 @@ class TestJoining:
         assert plan(jobs, Limits(places=1)).join == ("early",)
 
     def test_more_jobs_than_places_take_turns(self) -> None:
-        jobs = [job("a", ready=9, last_join=2), job("b", order=2, ready=9, last_join=1)]
+        jobs = [job("a", ready=9, waiting_since=2), job("b", order=2, ready=9, waiting_since=1)]
         assert plan(jobs, Limits(places=1)).join == ("b",)
 
     def test_items_of_held_jobs_join_while_draining_and_while_stopping(self) -> None:
@@ -158,7 +158,7 @@ views = st.builds(
     ready=st.integers(0, 12),
     decoding=st.integers(0, 12),
     running=st.lists(st.integers(1, 9), max_size=6).map(tuple),
-    last_join=st.integers(0, 9),
+    waiting_since=st.integers(0, 9),
 )
 held_jobs = st.lists(views, max_size=10)
 step_limits = st.builds(Limits, places=st.integers(1, 16), prepare_steps=st.integers(0, 5))
