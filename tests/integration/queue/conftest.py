@@ -51,9 +51,10 @@ def server(queue_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(autouse=True)
-def every_key_has_a_lifetime(server: redis.Redis) -> Iterator[None]:
+def every_key_has_a_lifetime(server: redis.Redis, settings: Settings) -> Iterator[None]:
     yield
-    structural = [Shard().key(name) for name in STRUCTURAL]
+    shards = map(Shard, range(settings.queue_shards))
+    structural = [shard.key(name) for shard in shards for name in STRUCTURAL]
     for raw in server.scan_iter():
         key = raw.decode()
         if not any(fnmatchcase(key, pattern) for pattern in structural):
@@ -72,10 +73,11 @@ def new_consumer(queue_url: str, settings: Settings) -> Iterator[Callable[..., Q
     """Makes workers' ends; the second and later ones with a name of their own."""
     made: list[QueueConsumer] = []
 
-    def make(name: str = "worker-1", **overrides: float) -> QueueConsumer:
+    def make(name: str = "worker-1", throughput: float = 0.0, **overrides: float) -> QueueConsumer:
         model = ServedModel(MODEL, 256, "dummy", "cpu", "fp32", "0" * 64)
         changed = settings.model_copy(update=overrides)
-        made.append(QueueConsumer(queue_url, changed, WorkerRegistration(name, (model,), places=8)))
+        registration = WorkerRegistration(name, (model,), places=8, throughput=throughput)
+        made.append(QueueConsumer(queue_url, changed, registration))
         return made[-1]
 
     yield make

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from service.contracts import Job, Priority
-from service.errors import QueueFull
+from service.contracts import Job, Params, Priority
+from service.errors import DeadlineUnreachable, QueueFull
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
+from service.queue.fairness import cost_of
 from service.queue.keys import Shard
 from service.settings import Settings
 from tests.integration.queue.conftest import ALICE, MODEL, RESULT, claimed
@@ -139,3 +140,103 @@ async def test_what_is_queued_is_counted_in_bytes(
     job = new_job()
     await client.submit(job)
     assert server.hget(Shard().key("ledger"), "bytes") == b"%d" % (len(job.image) + len(job.mask))
+
+
+async def test_a_server_at_seven_tenths_of_its_memory_refuses_jobs_so_that_results_have_room(
+    client: QueueClient, new_job: NewJob, server: redis.Redis, full_memory: Callable[[], None]
+) -> None:
+    used = server.info("memory")["used_memory"]
+    server.config_set("maxmemory", int(used / 0.6))
+    await client.submit(new_job())
+    server.config_set("maxmemory", int(used / 0.8))
+    try:
+        with pytest.raises(QueueFull, match="memory"):
+            await client.submit(new_job())
+    finally:
+        server.config_set("maxmemory", 0)
+
+
+@pytest.fixture
+def pace() -> float:
+    """The throughput of a worker that takes ten seconds a job: far more than the test itself may take."""
+    return cost_of(Params(), places=1) / 10
+
+
+async def test_a_job_that_can_not_end_in_time_is_refused_with_the_time_after_which_it_can(
+    client: QueueClient, new_consumer: Callable[..., QueueConsumer], new_job: NewJob, pace: float
+) -> None:
+    new_consumer(throughput=pace).register()
+    for index in range(5):
+        await client.submit(new_job(f"guest-{index}", timeout=600))
+    with pytest.raises(DeadlineUnreachable) as refusal:
+        await client.submit(new_job(timeout=40))
+    assert (
+        20 <= (refusal.value.retry_after or 0) <= 30
+    )  # 50 s of others, 10 s of its own, 40 s to its deadline
+    await client.submit(new_job(timeout=100))
+
+
+async def test_only_what_is_before_a_job_in_the_fair_order_delays_it(
+    client: QueueClient, new_consumer: Callable[..., QueueConsumer], new_job: NewJob, pace: float
+) -> None:
+    new_consumer(throughput=pace).register()
+    for _ in range(7):
+        await client.submit(new_job("flood", timeout=600))
+    with pytest.raises(DeadlineUnreachable):
+        await client.submit(new_job("flood", timeout=50))
+    await client.submit(new_job("guest", timeout=50))
+
+
+async def test_more_workers_promise_more(
+    client: QueueClient, new_consumer: Callable[..., QueueConsumer], new_job: NewJob, pace: float
+) -> None:
+    first, second = new_consumer("first", throughput=pace), new_consumer("second", throughput=pace)
+    first.register()
+    for index in range(6):
+        await client.submit(new_job(f"guest-{index}", timeout=600))
+    with pytest.raises(DeadlineUnreachable):
+        await client.submit(new_job(timeout=45))
+    second.register()
+    await client.submit(new_job(timeout=45))
+    second.close()
+    with pytest.raises(DeadlineUnreachable):
+        await client.submit(new_job(timeout=45))
+
+
+async def test_what_runs_counts_half(
+    client: QueueClient, new_consumer: Callable[..., QueueConsumer], new_job: NewJob, pace: float
+) -> None:
+    consumer = new_consumer(throughput=pace)
+    consumer.register()
+    for index in range(4):
+        await client.submit(new_job(f"guest-{index}", timeout=600))
+    claimed(consumer, 4)
+    with pytest.raises(DeadlineUnreachable):
+        await client.submit(new_job(timeout=25))
+    await client.submit(new_job(timeout=35))
+
+
+async def test_a_full_queue_tells_when_a_tenth_of_its_work_is_done(
+    client: QueueClient, new_consumer: Callable[..., QueueConsumer], new_job: NewJob, pace: float
+) -> None:
+    new_consumer(throughput=pace).register()
+    for _ in range(8):
+        await client.submit(new_job(timeout=600))
+    with pytest.raises(QueueFull, match="As many jobs") as refusal:
+        await client.submit(new_job(timeout=600))
+    assert refusal.value.retry_after == 8
+
+
+async def test_an_empty_queue_owes_nothing(
+    client: QueueClient, new_consumer: Callable[..., QueueConsumer], new_job: NewJob, server: redis.Redis
+) -> None:
+    consumer = new_consumer()
+    for _ in range(3):
+        await client.submit(new_job())
+    first, second, third = claimed(consumer, 3)
+    consumer.finish(first, RESULT)
+    consumer.release(second)
+    await client.cancel(second.job.id, ALICE)
+    await client.cancel(third.job.id, ALICE)
+    ledger = server.hgetall(Shard().key("ledger"))
+    assert float(ledger[f"waiting:{MODEL}".encode()]) == float(ledger[f"running:{MODEL}".encode()]) == 0

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 import redis
 
+from service import telemetry
 from service.contracts import Failure, Job, Status
-from service.errors import InternalError, JobDeadLettered
+from service.errors import InternalError, JobDeadLettered, QueueUnavailable
 from service.queue.client import QueueClient
 from service.queue.consumer import MOST_ATTEMPTS, Claim, QueueConsumer
 from service.queue.keys import Shard
-from tests.integration.queue.conftest import ALICE, MODEL, RESULT, claimed
+from tests.integration.queue.conftest import ALICE, RESULT, claimed
 
 NewJob = Callable[..., Job]
 NewConsumer = Callable[..., QueueConsumer]
@@ -206,3 +209,65 @@ async def test_keeping_up_reclaims(
     lose_lease(server, claim)
     upkeeping.keep_up()
     assert [again.job.id for again in claimed(upkeeping)] == [claim.job.id]
+
+
+async def test_a_claim_whose_answer_was_lost_brings_the_same_jobs_again(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [new_job() for _ in range(3)]
+    for job in jobs:
+        await client.submit(job)
+    monkeypatch.setattr("service.queue.consumer.queue_errors", answer_lost_once())
+    with pytest.raises(QueueUnavailable):
+        claimed(consumer, 2)
+    claims = claimed(consumer, 2)
+    assert [claim.job.id for claim in claims] == [job.id for job in jobs[:2]]
+    assert [claim.attempt for claim in claims] == [1, 1]
+    assert [claim.job.id for claim in claimed(consumer, 2)] == [jobs[2].id]
+
+
+def answer_lost_once() -> Callable[[str], AbstractContextManager[None]]:
+    """`queue_errors`, whose first claim reaches the server and gets no answer back."""
+    lost: list[str] = []
+
+    @contextmanager
+    def losing(op: str) -> Iterator[None]:
+        yield
+        if op == "claim" and not lost:
+            lost.append(op)
+            raise QueueUnavailable("the answer was lost")
+
+    return losing
+
+
+async def test_jobs_whose_pictures_could_not_be_read_come_with_the_next_claim(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    silence = redis.ConnectionError("gone")
+    with monkeypatch.context() as patched:
+        patched.setattr(redis.client.Pipeline, "execute", Mock(side_effect=silence))
+        with pytest.raises(QueueUnavailable):
+            claimed(consumer)
+    (claim,) = claimed(consumer)
+    assert (claim.job.id, claim.attempt, claim.job.image) == (job.id, 1, job.image)
+
+
+async def test_what_goes_wrong_is_counted(
+    client: QueueClient, new_consumer: NewConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    names = ("redeliveries", "lease_lost", "superseded_results")
+    before = {name: counted(name) for name in names}
+    silent, other = new_consumer("silent"), new_consumer("other")
+    await client.submit(new_job())
+    (stale,) = claimed(silent)
+    lose_lease(server, stale)
+    other.reclaim()
+    silent.renew([stale])
+    silent.finish(stale, RESULT)
+    assert {name: counted(name) - before[name] for name in names} == dict.fromkeys(names, 1)
+
+
+def counted(name: str) -> float:
+    return telemetry.REGISTRY.get_sample_value(f"inpaint_{name}_total") or 0.0

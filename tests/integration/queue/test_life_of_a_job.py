@@ -11,7 +11,7 @@ import redis
 
 from service import telemetry
 from service.contracts import Failure, Job, Status
-from service.errors import EmptyMask, JobCancelled, JobExpired, JobNotFound, JobNotFinished, QueueLost
+from service.errors import EmptyMask, JobCancelled, JobExpired, JobNotFinished, JobNotFound, QueueLost
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.keys import Shard, new_job_id

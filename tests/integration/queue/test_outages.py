@@ -15,7 +15,7 @@ from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.embedded import EmbeddedServer
 from service.settings import Settings
-from tests.integration.queue.conftest import ALICE, MODEL, RESULT, claimed
+from tests.integration.queue.conftest import ALICE, RESULT, claimed
 
 NewJob = Callable[..., Job]
 REGISTRATION = WorkerRegistration("worker-1", (), 1)
