@@ -18,6 +18,7 @@ import psutil
 
 PATIENCE = 180.0  # seconds; a bound for broken code on a busy machine, never waited for
 READY = re.compile(r"ready at (http://\S+)")
+GRPC_PORT = re.compile(r"gRPC at \S+:(\d+)\)")
 LOAD_OPTIONS = ("--backend", "dummy", "--host", "127.0.0.1", "--port", "0", "--grpc-port", "0")
 
 
@@ -63,10 +64,21 @@ class Serving:
         found = READY.search("".join(self.output))
         return found[1] if found else None
 
-    def worker(self) -> psutil.Process:
-        """The worker's process now."""
+    def grpc_port(self) -> str:
+        """The port of gRPC, once it is ready."""
+        found = GRPC_PORT.search("".join(self.output))
+        assert found is not None, self.output
+        return found[1]
+
+    def workers(self) -> list[psutil.Process]:
+        """The workers' processes now."""
         children = psutil.Process(self.process.pid).children()
-        return next(child for child in children if "worker" in child.cmdline())
+        return [child for child in children if is_alive(child) and "worker" in child.cmdline()]
+
+    def worker(self) -> psutil.Process:
+        """The only worker's process now."""
+        (worker,) = self.workers()
+        return worker
 
     def end(self) -> int:
         """Wait for the end; the exit status."""

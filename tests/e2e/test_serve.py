@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -82,6 +83,77 @@ def test_a_dead_worker_is_replaced_and_its_job_is_done() -> None:
         assert service.worker().pid != first.pid
 
 
+def metric(url: str, name: str) -> float:
+    """A metric without labels; 0 where the page does not have it."""
+    lines = httpx.get(f"{url}/metrics", timeout=PATIENCE).text.splitlines()
+    return next((float(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0.0)
+
+
+@pytest.mark.slow
+def test_two_workers_serve_and_each_does_so_alone() -> None:
+    with serving("--workers", "2") as service:
+        url = service.await_ready()
+        until(lambda: metric(url, "inpaint_worker_ready") == 2)
+        for worker in service.workers():
+            worker.suspend()
+            assert inpaint(url).status_code == 200
+            worker.resume()
+        terminate(service)
+        assert service.end() == 0, service.log.read_text()
+        assert service.leftovers() == []
+
+
+@pytest.mark.slow
+def test_a_dead_worker_of_two_is_replaced_while_the_other_goes_on() -> None:
+    with serving("--workers", "2") as service:
+        url = service.await_ready()
+        until(lambda: metric(url, "inpaint_worker_ready") == 2)
+        assert metric(url, "inpaint_worker_restarts_total") == 0
+        before = service.workers()
+        before[0].kill()
+        assert inpaint(url).status_code == 200
+        until(lambda: metric(url, "inpaint_worker_ready") == 2 and len(service.workers()) == 2)
+        assert metric(url, "inpaint_worker_restarts_total") == 1
+        assert before[1] in service.workers()
+
+
+@pytest.mark.slow
+def test_a_device_that_is_not_there_is_said_and_the_others_serve(small_model: Path) -> None:
+    model = (
+        "--backend",
+        "onnxruntime",
+        "--model-store",
+        str(small_model.parent),
+        "--model",
+        small_model.name,
+    )
+    with serving(*model, "--devices", "cuda:999,cpu") as service:
+        url = service.await_ready()
+        until(lambda: "a worker is given up, the others go on" in service.log.read_text())
+        assert "device cuda:999 can't run" in service.log.read_text()
+        assert inpaint(url).status_code == 200
+        assert len(service.workers()) == 1
+
+
+@pytest.mark.slow
+def test_the_service_ends_with_a_reason_where_no_device_is_there(small_model: Path) -> None:
+    model = (
+        "--backend",
+        "onnxruntime",
+        "--model-store",
+        str(small_model.parent),
+        "--model",
+        small_model.name,
+    )
+    with serving(*model, "--devices", "cuda:998,cuda:999") as service:
+        assert service.end() == 1
+        last = service.log.read_text().splitlines()[-1]
+        assert last.startswith("moebius: The service has ended")
+        assert "cuda:998" in last
+        assert "cuda:999" in last
+        assert service.leftovers() == []
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
 def test_a_killed_service_takes_its_children_and_their_files_along() -> None:
@@ -125,7 +197,9 @@ def test_a_model_that_is_not_there_ends_the_service_with_a_reason() -> None:
 def test_a_taken_port_ends_the_service_with_a_reason() -> None:
     with serving() as service:
         port = service.await_ready().rsplit(":", 1)[1]
-        with serving("--port", port) as second:
-            assert second.end() == 1
-            assert "in use" in second.log.read_text()
-            assert second.leftovers() == []
+        for taken in (("--port", port), ("--grpc-port", service.grpc_port())):
+            with serving(*taken) as second:
+                assert second.end() == 1
+                assert taken[1] in second.log.read_text()
+                assert "in use" in second.log.read_text()
+                assert second.leftovers() == []
