@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.worker.scheduler import JobView, Limits, Plan, plan, surplus
@@ -169,12 +169,14 @@ def running_items(jobs: Iterable[JobView]) -> int:
 
 
 class TestWhateverIsHeld:
+    @settings(deadline=None)
     @given(held_jobs, step_limits)
     def test_the_batch_never_exceeds_its_limit(self, jobs: list[JobView], limits: Limits) -> None:
         joins = plan(jobs, limits).join
         assert not joins or running_items(jobs) + len(joins) <= limits.places
         assert all(joins.count(view.id) <= view.ready for view in jobs)
 
+    @settings(deadline=None)
     @given(held_jobs, step_limits, st.booleans(), st.booleans())
     def test_no_place_stays_empty_while_an_item_is_ready(
         self, jobs: list[JobView], limits: Limits, draining: bool, stopping: bool
@@ -183,6 +185,7 @@ class TestWhateverIsHeld:
         free = max(0, limits.places - running_items(jobs))
         assert len(joins) == min(free, sum(view.ready for view in jobs))
 
+    @settings(deadline=None)
     @given(held_jobs, step_limits)
     def test_each_join_goes_to_a_job_with_the_fewest_running_items_per_weight(
         self, jobs: list[JobView], limits: Limits
@@ -198,6 +201,7 @@ class TestWhateverIsHeld:
             running[joining] += 1
             ready[joining] -= 1
 
+    @settings(deadline=None)
     @given(held_jobs, step_limits)
     def test_no_more_is_claimed_than_could_join_but_one_job_beside_big_ones(
         self, jobs: list[JobView], limits: Limits
@@ -208,6 +212,7 @@ class TestWhateverIsHeld:
         )
         assert 0 <= planned.claim <= max(1, limits.places - staying)
 
+    @settings(deadline=None)
     @given(held_jobs, step_limits)
     def test_where_all_that_waits_fits_the_rest_of_the_places_is_claimed_for(
         self, jobs: list[JobView], limits: Limits
@@ -223,6 +228,7 @@ class TestWhateverIsHeld:
         )
         assert has_big or planned.claim == max(0, limits.places - staying - still_waiting)
 
+    @settings(deadline=None)
     @given(
         held_jobs,
         st.builds(
@@ -237,6 +243,7 @@ class TestWhateverIsHeld:
             assert planned.claim == 0
             assert len(planned.join) == min(limits.places, sum(view.ready for view in jobs))
 
+    @settings(deadline=None)
     @given(held_jobs, step_limits)
     def test_after_the_surplus_has_left_the_limit_holds_and_no_place_is_empty(
         self, jobs: list[JobView], limits: Limits

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.worker.scheduler import JobView, Limits, Plan
@@ -49,6 +49,7 @@ def hold_the_limits(worker: SimulatedWorker, jobs: list[JobView], planned: Plan)
     assert len(waiting) <= worker.limits.places
 
 
+@settings(deadline=None)
 @given(requests, places, prepare, st.integers(0, 6))
 def test_every_job_is_finished_and_the_limits_hold(
     arriving: list[Request], places: int, prepare: int, expected: int
@@ -66,6 +67,7 @@ def longest_life(job: Request, places: int, prepare: int) -> int:
     return prepare + job.items * turns * MOST_STEPS
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 20),
     st.sampled_from([INTERACTIVE, BATCH]),
@@ -85,6 +87,7 @@ def test_a_stream_of_newcomers_starves_nobody(
     worker.run_until_finished("big", at_most=bound)
 
 
+@settings(deadline=None)
 @given(places, prepare, st.integers(0, 4))
 def test_big_jobs_that_outnumber_the_places_all_move(places: int, prepare: int, expected: int) -> None:
     big = [Request(f"big-{index}", items=40, steps=MOST_STEPS) for index in range(places + 2)]
@@ -97,6 +100,7 @@ def test_big_jobs_that_outnumber_the_places_all_move(places: int, prepare: int, 
         assert max(waits, default=0) <= 3 * MOST_STEPS
 
 
+@settings(deadline=None)
 @given(places, st.integers(1, MOST_STEPS), prepare, prepare, st.integers(1, 60))
 def test_a_single_newcomer_waits_for_one_item_at_most_beside_a_job_of_640(
     places: int, steps: int, prepare: int, expected: int, arrives: int
@@ -111,6 +115,7 @@ def test_a_single_newcomer_waits_for_one_item_at_most_beside_a_job_of_640(
     assert joined - small.arrives <= prepare + steps
 
 
+@settings(deadline=None)
 @given(st.integers(2, 8), prepare)
 def test_small_jobs_get_most_places_beside_a_big_one_of_the_lowest_weight(places: int, prepare: int) -> None:
     big = Request("big", items=640, weight=BATCH)
@@ -135,6 +140,7 @@ def test_two_big_jobs_get_places_by_their_weights() -> None:
     assert 3 <= ratio <= 5
 
 
+@settings(deadline=None)
 @given(places, prepare)
 def test_a_place_is_taken_again_in_the_step_after_it_was_left(places: int, prepare: int) -> None:
     """Where the time to prepare is known, and jobs wait: no place is ever idle, and nothing waits in the worker."""
@@ -150,6 +156,7 @@ def test_a_place_is_taken_again_in_the_step_after_it_was_left(places: int, prepa
     )
 
 
+@settings(deadline=None)
 @given(requests, places, prepare, st.integers(0, 6))
 def test_whole_requests_never_join_a_running_batch_and_all_are_finished(
     arriving: list[Request], places: int, prepare: int, expected: int
@@ -165,6 +172,7 @@ def test_whole_requests_never_join_a_running_batch_and_all_are_finished(
     assert set(worker.finished) == {request.id for request in arriving}
 
 
+@settings(deadline=None)
 @given(places, prepare)
 def test_a_batch_of_whole_requests_follows_the_last_at_once(places: int, prepare: int) -> None:
     backlog = [replace(request, arrives=0, steps=5 + index % 7) for index, request in enumerate(singles(40))]
