@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any, cast
 
+from redis.exceptions import NoScriptError, RedisError
+
 from service import telemetry
 from service.contracts import Job, JobEvent, JobStatus, Priority, QueueDepth, Result, ServedModel, Status
 from service.errors import (
@@ -20,13 +22,15 @@ from service.errors import (
     QueueLost,
     QueueUnavailable,
 )
+from service.queue.clock import ServerClock
 from service.queue.connection import connect_async, queue_errors
 from service.queue.keys import UPLOAD_LIFETIME, Shard, new_job_id
 from service.queue.observation import Observation, decode_observation
 from service.queue.scripts import load_script
+from service.queue.served import ServedModels
 from service.queue.submission import refusal, submission
 from service.queue.wakes import Wakes
-from service.queue.wire import decode_models, decode_result
+from service.queue.wire import decode_result
 from service.settings import Settings
 
 POLL = 1.0  # seconds; what a lost wake message costs at most
@@ -47,6 +51,8 @@ class QueueClient:
         self._scripts = {name: self._redis.register_script(load_script(name)) for name in TRANSITIONS}
         self._wakes = Wakes(self._redis, [shard.done for shard in self._shards])
         self._epochs: dict[Shard, bytes] = {}
+        self._served = ServedModels(self._redis, settings.model)
+        self._clock = ServerClock(self._redis)
 
     def new_job_id(self, client: str, idempotency_key: str | None = None) -> str:
         """An id for a job of `client`; its shard is always the same one for the same idempotency key."""
@@ -63,18 +69,12 @@ class QueueClient:
         the job may; both with `retry_after`.
         """
         shard = Shard.of(job.id)
-        image, mask = shard.key("image", job.id), shard.key("mask", job.id)
-        with queue_errors("submit"):
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.set(image, job.image, ex=UPLOAD_LIFETIME)
-                pipeline.set(mask, job.mask, ex=UPLOAD_LIFETIME)
-                await pipeline.execute()
-        kind, *answer = await self._run("submit", shard, submission(job, self._settings))
+        kind, *answer = await self._store_and_submit(shard, job)
         if kind == b"queued":
             self._epochs[shard] = answer[0]
             return job.id
         with queue_errors("submit"):
-            await self._redis.delete(image, mask)
+            await self._redis.delete(shard.key("image", job.id), shard.key("mask", job.id))
         if kind == b"known":
             self._epochs[shard] = answer[0]
             return cast(bytes, answer[1]).decode()
@@ -133,19 +133,8 @@ class QueueClient:
         telemetry.count_job(Status.CANCELLED, int(found == CANCELLED_NOW))
 
     async def models(self) -> tuple[ServedModel, ...]:
-        """What live workers serve, the default model first, each name once."""
-        shard = self._shards[0]  # workers register with each
-        with queue_errors("models"):
-            workers = cast(list[bytes], await self._redis.zrange(shard.key("workers"), 0, -1))
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for worker in workers:
-                    pipeline.hget(shard.key("worker", worker.decode()), "models")
-                registered = await pipeline.execute()
-        found = {
-            model.name: model for data in registered if data is not None for model in decode_models(data)
-        }
-        default = self._settings.model
-        return tuple(found[name] for name in sorted(found, key=lambda name: (name != default, name)))
+        """What live workers serve, the default model first, each name once; as of a moment ago."""
+        return await self._served.models()
 
     async def depths(self) -> dict[Priority, QueueDepth]:
         """What waits and runs, by priority, over all shards."""
@@ -161,9 +150,7 @@ class QueueClient:
 
     async def now(self) -> float:
         """Unix seconds of the queue's clock, which deadlines are told in."""
-        with queue_errors("now"):
-            seconds, microseconds = await self._redis.time()
-        return seconds + microseconds / 1e6
+        return await self._clock.now()
 
     async def ping(self) -> None:
         """Return if the server answers promptly."""
@@ -175,6 +162,23 @@ class QueueClient:
         """End the subscription and the connections."""
         await self._wakes.aclose()
         await self._redis.aclose()
+
+    async def _store_and_submit(self, shard: Shard, job: Job) -> list[Any]:
+        """Store the payloads and run the script, in one round trip where the server knows the script."""
+        script, arguments = self._scripts["submit"], submission(job, self._settings)
+        keys = shard.script_keys
+        with queue_errors("submit"):
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.set(shard.key("image", job.id), job.image, ex=UPLOAD_LIFETIME)
+                pipeline.set(shard.key("mask", job.id), job.mask, ex=UPLOAD_LIFETIME)
+                pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
+                answers = await pipeline.execute(raise_on_error=False)
+            for error in answers:
+                if isinstance(error, RedisError) and not isinstance(error, NoScriptError):
+                    raise error
+            if isinstance(answers[-1], NoScriptError):
+                return cast(list[Any], await script(keys=keys, args=arguments))
+            return cast(list[Any], answers[-1])
 
     async def _run(self, script: str, shard: Shard, arguments: tuple[str | int | float, ...]) -> Any:
         with queue_errors(script):

@@ -41,14 +41,16 @@ async def test_every_model_of_every_worker_is_told_once_the_default_first(
         consumer.close()
 
 
-async def test_a_worker_that_leaves_is_forgotten_at_once(
+async def test_a_worker_that_leaves_is_forgotten_a_moment_later(
     client: QueueClient, new_consumer: NewConsumer
 ) -> None:
     consumer = new_consumer()
     consumer.register()
     assert len(await client.models()) == 1
     consumer.close()
-    assert await client.models() == ()
+    async with asyncio.timeout(30):
+        while await client.models():
+            await client.ping()
 
 
 async def test_a_silent_worker_is_forgotten_after_its_lease(

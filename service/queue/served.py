@@ -1,0 +1,45 @@
+"""Which models live workers serve, as edges ask it for every request: from their registrations, kept a moment."""
+
+from __future__ import annotations
+
+import time
+from typing import cast
+
+import redis.asyncio
+
+from service.contracts import ServedModel
+from service.queue.connection import queue_errors
+from service.queue.keys import Shard
+from service.queue.wire import decode_models
+
+KEPT = 1.0  # seconds; how long a worker that left may still be told of
+
+
+class ServedModels:
+    """The models of one queue; `default` is told first."""
+
+    def __init__(self, connection: redis.asyncio.Redis, default: str) -> None:
+        self._redis = connection
+        self._default = default
+        self._until = 0.0
+        self._models: tuple[ServedModel, ...] = ()
+
+    async def models(self) -> tuple[ServedModel, ...]:
+        """Each name once. Raises QueueUnavailable."""
+        if time.monotonic() >= self._until:
+            self._models = await self._read()
+            self._until = time.monotonic() + KEPT if self._models else 0.0
+        return self._models
+
+    async def _read(self) -> tuple[ServedModel, ...]:
+        shard = Shard(0)  # workers register with each
+        with queue_errors("models"):
+            workers = cast(list[bytes], await self._redis.zrange(shard.key("workers"), 0, -1))
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for worker in workers:
+                    pipeline.hget(shard.key("worker", worker.decode()), "models")
+                registered = await pipeline.execute()
+        found = {
+            model.name: model for data in registered if data is not None for model in decode_models(data)
+        }
+        return tuple(found[name] for name in sorted(found, key=lambda name: (name != self._default, name)))
