@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.sse import EventSourceResponse
 
 from service.edge import handlers, schemas
 from service.edge.answers import result_answer
@@ -56,7 +55,7 @@ async def get_result(
 @router.get(
     f"{JOBS}/{{job_id}}/events",
     summary="Watch a job",
-    response_class=EventSourceResponse,
+    response_class=Response,
     responses={200: EVENT_STREAM, **schemas.problem_responses(*REFUSALS)},
 )
 async def watch_job(job_id: str, edge: Edge, client: Client, last_event_id: LastEventId = "") -> Response:

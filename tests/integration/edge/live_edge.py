@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from service.contracts import Failure, Result, ServedModel, WorkerRegistration
-from service.edge.server import bind, edge_server
+from service.contracts import Failure, Progress, Result, ServedModel, WorkerRegistration
+from service.edge.listener import bind
+from service.edge.server import Addresses, edge_server
 from service.errors import InpaintError
 from service.imaging import retouch
 from service.queue.consumer import Claim, QueueConsumer
@@ -28,12 +29,15 @@ SERVED = ServedModel(
 
 
 class FlatWorker:
-    """Answers jobs from a thread of its own with holes of one colour; `hold` keeps it from answering."""
+    """Answers jobs one by one, from a thread of its own, with holes of one colour. `hold` keeps it from answering;
+    it tells `progress` then.
+    """
 
     def __init__(self, queue_url: str, settings: Settings) -> None:
         self.settings = settings
         self.consumer = QueueConsumer(queue_url, settings, WorkerRegistration("flat", (SERVED,), places=1))
         self.hold = threading.Event()
+        self.progress: Progress | None = None
         self.notes: tuple[str, ...] = ()
         self.claims: list[Claim] = []
         self.dropped: set[str] = set()
@@ -50,15 +54,28 @@ class FlatWorker:
         self._thread.join()
         self.consumer.close()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No job ends meanwhile, but by its client or its deadline."""
+        self.hold.set()
+        try:
+            yield
+        finally:
+            self.hold.clear()
+            self.progress = None
+
     def _run(self) -> None:
-        while not self._stop.is_set():
-            for claim in self.consumer.claim([SERVED.name], 1, 0.05):
+        while not self._stop.wait(0.005):
+            self.consumer.keep_up()
+            for claim in self.consumer.claim([SERVED.name], places=1, idle=True).claims:
                 self.claims.append(claim)
                 self._answer(claim)
 
     def _answer(self, claim: Claim) -> None:
+        told: Progress | None = None
         while self.hold.is_set() and not self._stop.wait(0.01):
-            if self.consumer.cancelled([claim]):
+            news, told = None if self.progress == told else self.progress, self.progress
+            if self.consumer.report([(claim, news)]):
                 self.dropped.add(claim.job.id)
                 return
         try:
@@ -95,11 +112,12 @@ def running_edge(queue_url: str, settings: Settings) -> Iterator[str]:
     listening = threading.Event()
     urls: list[str] = []
 
-    def on_ready(url: str) -> None:
-        urls.append(url)
+    def on_ready(addresses: Addresses) -> None:
+        urls.append(addresses.http)
         listening.set()
 
-    server = edge_server(settings, queue_url, on_ready=on_ready)
+    free_ports = settings.model_copy(update={"grpc_port": 0})
+    server = edge_server(free_ports, queue_url, on_ready=on_ready)
     listener = bind(settings.host, 0)
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
     thread.start()

@@ -134,7 +134,7 @@ def test_every_parameter_reaches_the_worker_as_it_was_sent(client: httpx.Client,
     assert worker.claims[-1].job.params == sent
     assert worker.claims[-1].job.image == PHOTO
     assert worker.claims[-1].job.mask == MASK
-    assert worker.claims[-1].job.client == "127.0.0.1"
+    assert worker.claims[-1].job.client == "address:127.0.0.1"
 
 
 def test_what_had_to_change_is_told_in_a_header_of_one_line(client: httpx.Client, worker: FlatWorker) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from service.edge.problems import problem_body, problem_response
-from service.errors import ERROR_TABLE, EmptyMask, QueueFull, error_for
+from service.errors import ERROR_TABLE, EmptyMask, QueueFull, Unauthenticated, error_for
 
 
 @pytest.mark.parametrize("code", ERROR_TABLE)
@@ -26,6 +26,11 @@ def test_retry_after_is_told_in_whole_seconds_and_never_zero() -> None:
     assert problem_response(QueueFull("full", retry_after=2.1)).headers["retry-after"] == "3"
     assert problem_response(QueueFull("full", retry_after=0.0)).headers["retry-after"] == "1"
     assert "retry-after" not in problem_response(EmptyMask("nothing")).headers
+
+
+def test_who_has_no_key_is_told_how_to_send_one() -> None:
+    assert problem_response(Unauthenticated("a key")).headers["www-authenticate"] == "Bearer"
+    assert "www-authenticate" not in problem_response(EmptyMask("nothing")).headers
 
 
 def test_no_text_of_a_client_can_break_the_document() -> None:

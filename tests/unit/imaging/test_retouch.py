@@ -13,7 +13,7 @@ from PIL import Image
 
 from service.contracts import Params, Strategy
 from service.errors import EmptyMask
-from service.imaging.retouch import finish, prepare
+from service.imaging.retouch import crop_count, finish, prepare
 from tests.unit.imaging.pictures import (
     MAX_PIXELS,
     MODES,
@@ -155,6 +155,23 @@ def test_one_preparation_serves_several_candidates_at_once() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(candidate, colors)) == alone
     assert len(set(alone)) == 8
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_the_tiles_are_as_many_as_were_counted_beforehand(data: st.DataObject) -> None:
+    width, height = data.draw(st.integers(8, 400)), data.draw(st.integers(8, 400))
+    mask = data.draw(masks(width, height))
+    params = Params(
+        dilate=data.draw(st.none() | st.integers(0, 20)),
+        context=data.draw(st.none() | st.integers(0, 200)),
+        strategy=data.draw(st.sampled_from(Strategy)),
+    )
+    counted = crop_count(np.asarray(mask) > 0, params, 64)
+    retouch = prepare(
+        encoded(noise("RGB", width, height)), encoded(mask), params, model_size=64, max_pixels=MAX_PIXELS
+    )
+    assert len(retouch.tiles) == counted
 
 
 def test_the_boxes_are_those_of_the_tiles() -> None:

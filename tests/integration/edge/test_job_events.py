@@ -1,0 +1,131 @@
+"""/v1/jobs/{id}/events: a job watched to its end, also in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+
+from service.contracts import Progress
+from service.settings import Settings
+from tests.integration.edge.live_edge import FlatWorker, running_edge, until
+from tests.integration.edge.requests import Event, read_events, status_of, submitted
+
+
+@contextmanager
+def watching(client: httpx.Client, job_id: str, after: str | None = None) -> Iterator[Iterator[Event]]:
+    headers = {} if after is None else {"Last-Event-ID": after}
+    with client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        yield read_events(answer.iter_lines())
+
+
+def next_of(events: Iterator[Event], kind: str) -> Event:
+    return next(event for event in events if event.kind == kind)
+
+
+def test_a_watcher_sees_the_position_the_steps_and_the_end(client: httpx.Client, worker: FlatWorker) -> None:
+    with worker.held():
+        first, second = submitted(client), submitted(client)
+        until(lambda: status_of(client, first["id"]) == "running")
+        with watching(client, second["id"]) as events:
+            queued = next(events)
+            assert (queued.kind, queued.data["position"]) == ("queued", 0)
+            client.delete(first["links"]["self"])
+            assert next_of(events, "running").data["attempt"] == 1
+            worker.progress = Progress(step=5, steps=20)
+            step = next_of(events, "progress")
+            assert (step.data["step"], step.data["steps"]) == (5, 20)
+            worker.hold.clear()
+            *_, last = events
+    assert last.kind == last.data["kind"] == "succeeded"
+    assert last.data["failure"] is None
+
+
+def test_a_stream_is_resumed_after_the_last_event_that_was_seen(
+    client: httpx.Client, worker: FlatWorker
+) -> None:
+    with worker.held():
+        job = submitted(client)
+        with watching(client, job["id"]) as events:
+            seen = [next(events)]
+            while seen[-1].kind != "running":
+                seen.append(next(events))
+        worker.progress = Progress(step=1, steps=4)
+        until(lambda: client.get(job["links"]["self"]).json()["step"] == 1)
+    until(lambda: status_of(client, job["id"]) == "succeeded")
+    with watching(client, job["id"], after=seen[-1].id) as events:
+        rest = list(events)
+    assert [event.kind for event in rest] == ["progress", "succeeded"]
+    with watching(client, job["id"]) as events:
+        whole = [event for event in events if event.id is not None]
+    assert [event.id for event in whole] == [event.id for event in (*seen, *rest) if event.id is not None]
+
+
+def test_a_job_that_has_ended_is_told_from_the_start(client: httpx.Client, worker: FlatWorker) -> None:
+    with worker.held():
+        job = submitted(client)
+        client.delete(job["links"]["self"])
+    with watching(client, job["id"]) as events:
+        kinds = [(event.kind, event.data["failure"] and event.data["failure"]["code"]) for event in events]
+    assert kinds[0][0] == "queued"
+    assert kinds[-1] == ("cancelled", "job_cancelled")
+
+
+@pytest.mark.parametrize("after", ["nonsense", "-1", "0", "9" * 32, "9" * 5000], ids=lambda after: after[:8])
+def test_an_id_that_was_never_given_does_no_harm(client: httpx.Client, after: str) -> None:
+    job = submitted(client)
+    until(lambda: status_of(client, job["id"]) == "succeeded")
+    with watching(client, job["id"], after=after) as events:
+        list(events)
+
+
+def test_a_watcher_that_leaves_does_not_touch_the_job(client: httpx.Client, worker: FlatWorker) -> None:
+    gone = 'inpaint_http_requests_total{code="499",method="GET",route="/v1/jobs/{job_id}/events"}'
+    known = metric(client, gone)
+    with worker.held():
+        job = submitted(client)
+        with watching(client, job["id"]) as events:
+            next_of(events, "running")
+        until(lambda: metric(client, gone) == known + 1)
+        assert status_of(client, job["id"]) == "running"
+    until(lambda: status_of(client, job["id"]) == "succeeded")
+
+
+def metric(client: httpx.Client, name: str) -> float:
+    """A sample's value; 0 if there is none yet."""
+    lines = client.get("/metrics").text.splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
+
+
+def test_many_watch_one_job(client: httpx.Client, worker: FlatWorker) -> None:
+    with worker.held():
+        job = submitted(client)
+        with watching(client, job["id"]) as one, watching(client, job["id"]) as other:
+            next_of(one, "running")
+            next_of(other, "running")
+            worker.hold.clear()
+            assert [*one][-1].kind == [*other][-1].kind == "succeeded"
+
+
+def test_a_server_that_stops_sends_its_watchers_away_and_another_one_goes_on(queue_url: str) -> None:
+    settings = Settings(drain_timeout=60)
+    with FlatWorker(queue_url, settings) as worker, worker.held():
+        with ExitStack() as watch:
+            with running_edge(queue_url, settings) as url:
+                client = watch.enter_context(httpx.Client(base_url=url))
+                job = submitted(client)
+                events = watch.enter_context(watching(client, job["id"]))
+                seen = next_of(events, "running")
+            assert list(events) == []  # in good order: a connection that is cut raises
+        with (
+            running_edge(queue_url, settings) as url,
+            httpx.Client(base_url=url) as client,
+            watching(client, job["id"], after=seen.id) as events,
+        ):
+            worker.hold.clear()
+            assert [event.kind for event in events] == ["succeeded"]
