@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from service.artifacts import Manifest
 
 Array = npt.NDArray[np.float32]
 
@@ -45,7 +48,7 @@ class EngineLimits:
         return cls((*(2**power for power in range((most - 1).bit_length())), most))
 
 
-class DeviceOutOfMemory(Exception):
+class DeviceOutOfMemory(Exception):  # noqa: N818 - named as what happened, like those of errors.py
     """The device has no room for this batch; a smaller one may fit. States are as they were before the call."""
 
 
@@ -60,6 +63,18 @@ class EngineInfo:
     image_size: int
     prediction_type: str
 
+    @classmethod
+    def of(cls, manifest: Manifest, *, backend: str, device: str, precision: str) -> EngineInfo:
+        """A stored model on a backend."""
+        return cls(
+            model=manifest.name,
+            backend=backend,
+            device=device,
+            precision=precision,
+            image_size=manifest.image_size,
+            prediction_type=manifest.prediction_type,
+        )
+
 
 class Engine(Protocol):
     """A loaded model on one device. Not thread-safe: one step loop drives it.
@@ -73,7 +88,7 @@ class Engine(Protocol):
     latent_shape: tuple[int, int, int]
 
     def warmup(self) -> None:
-        """Run the batch sizes that need it once, the largest first."""
+        """Run the batch sizes that need it once, the largest first; drop those that there is no memory for."""
 
     def encode(self, tiles: Sequence[Tile], *, with_image: bool) -> list[Any]:
         """VAE-encode the masked tiles, and the whole tiles too if `with_image` (strength below 1)."""

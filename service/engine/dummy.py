@@ -1,15 +1,18 @@
 """An engine with no model: average pooling for a codec, a linear map for a network.
 
 It drives the whole stack, deterministic and cheap: the hole takes the mean colour of what surrounds it,
-with a trace of the seed's noise.
+with a trace of the seed's noise. Its steps can take as long as those of a device.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+
 import numpy as np
 
-from service.engine.base import Array, EngineInfo, EngineLimits
-from service.engine.latent_engine import Integers, LatentEngine
+from service.engine.base import Array, EngineInfo, EngineLimits, StepCoefficients
+from service.engine.latent_engine import Integers, LatentEngine, LatentState
 from service.engine.sampler import alphas_cumprod
 from service.settings import Settings
 
@@ -30,6 +33,14 @@ class DummyEngine(LatentEngine):
             prediction_type="epsilon",
         )
         super().__init__(info, EngineLimits(tuple(range(1, settings.max_batch + 1))))
+        self._step_seconds = settings.dummy_step_seconds
+        self._item_seconds = settings.dummy_item_seconds
+
+    def step(self, states: Sequence[LatentState], coefficients: Sequence[StepCoefficients]) -> None:
+        """One step in the time that the settings give it, with or without guidance; our own work counts."""
+        ends = time.perf_counter() + self._step_seconds + self._item_seconds * len(states)
+        super().step(states, coefficients)
+        time.sleep(max(0.0, ends - time.perf_counter()))
 
     def vae_encode(self, images: Array) -> Array:
         """Cell means of the three colours, and their mean as the fourth channel."""

@@ -6,6 +6,7 @@ are fp32 arrays.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from service.engine.base import Array, EngineInfo, EngineLimits, StepCoefficients, Tile
+from service.engine.base import Array, DeviceOutOfMemory, EngineInfo, EngineLimits, StepCoefficients, Tile
+from service.engine.out_of_memory import device_memory
 from service.engine.sampler import initial_noise
+
+logger = logging.getLogger(__name__)
 
 LATENT_CHANNELS = 4
 TOKENS_PER_PROMPT = 10
@@ -68,25 +72,45 @@ class LatentEngine(ABC):
     def vae_decode(self, latents: Array) -> Array:
         """Images [N, 3, s, s] of latents [N, 4, h, w]."""
 
+    def memory_bytes(self) -> dict[str, int]:
+        """Memory of the device by kind; a backend that can tell overrides this."""
+        return {}
+
     def close(self) -> None:  # noqa: B027 - not abstract: most backends have nothing to free
         """Free the device; a backend that holds one overrides this."""
 
     def warmup(self) -> None:
         """Run every batch size once, the largest first, so that no request pays for the first allocation.
 
-        A CPU has no memory to plan and no kernels to choose for each size: there one run does.
+        A CPU has no memory to plan and no kernels to choose for each size: there one run does. A size that the
+        device has no memory for is dropped from the limits; `DeviceOutOfMemory` if that is the smallest.
         """
         size = self.info.image_size
         tile = Tile(np.zeros((3, size, size), np.float32), np.ones((size, size), np.float32))
         encoded = self.encode([tile], with_image=False)[0]
         sizes = self.limits.batch_sizes[:1] if self.info.device == "cpu" else self.limits.batch_sizes
         for count in sorted(sizes, reverse=True):
-            states = [
-                self.begin(encoded, initial_noise(0, i, self.latent_shape), 0.0, 1.0) for i in range(count)
-            ]
-            self.step(states, [StepCoefficients(0, 1.0, 0.0, 2.0)] * count)
-        self.decode(states[:1])
+            try:
+                self._warm(encoded, count)
+            except DeviceOutOfMemory as error:
+                self._allow_less_than(count, error)
+        self.decode([self._start(encoded, 0)])
 
+    def _warm(self, encoded: EncodedTile, count: int) -> None:
+        states = [self._start(encoded, index) for index in range(count)]
+        self.step(states, [StepCoefficients(0, 1.0, 0.0, 2.0)] * count)
+
+    def _start(self, encoded: EncodedTile, index: int) -> LatentState:
+        return self.begin(encoded, initial_noise(0, index, self.latent_shape), 0.0, 1.0)
+
+    def _allow_less_than(self, count: int, error: DeviceOutOfMemory) -> None:
+        smaller = tuple(size for size in self.limits.batch_sizes if size < count)
+        if not smaller:
+            raise error
+        logger.warning("no memory for a batch size", extra={"batch": count})
+        self.limits = EngineLimits(smaller)
+
+    @device_memory()
     def encode(self, tiles: Sequence[Tile], *, with_image: bool) -> list[EncodedTile]:
         """VAE-encode the masked tiles, and the whole tiles too if `with_image`."""
         cells = [mask_to_cells(tile.mask, self.latent_downscale) for tile in tiles]
@@ -113,12 +137,18 @@ class LatentEngine(ABC):
             x = x + np.float32(image_scale) * encoded.latents
         return LatentState(x.astype(np.float32, copy=False), encoded)
 
+    @device_memory()
     def step(self, states: Sequence[LatentState], coefficients: Sequence[StepCoefficients]) -> None:
-        """Advance each state by its own row; both guidance branches of a chunk run as one batch."""
-        pairs = zip(states, coefficients, strict=True)
-        for chunk in _chunks(pairs, self._largest_batch):
-            self._step_chunk(chunk)
+        """Advance each state by its own row; both guidance branches of a chunk run as one batch.
 
+        The states move when all chunks are computed, so that a step which fails can be tried again.
+        """
+        pairs = zip(states, coefficients, strict=True)
+        moved = [x for chunk in _chunks(pairs, self._largest_batch) for x in self._step_chunk(chunk)]
+        for state, x in zip(states, moved, strict=True):
+            state.x = x
+
+    @device_memory()
     def decode(self, states: Sequence[LatentState]) -> Array:
         """Pictures [n, 3, s, s] in [-1, 1]."""
         latents = np.stack([state.x for state in states])  # [n, 4, h, w]
@@ -128,7 +158,8 @@ class LatentEngine(ABC):
     def _largest_batch(self) -> int:
         return self.limits.batch_sizes[-1]
 
-    def _step_chunk(self, chunk: Sequence[tuple[LatentState, StepCoefficients]]) -> None:
+    def _step_chunk(self, chunk: Sequence[tuple[LatentState, StepCoefficients]]) -> Iterator[Array]:
+        """The next x [4, h, w] of each state."""
         rows = [row for _, row in chunk]
         guided = [index for index, row in enumerate(rows) if row.guidance != 1]
         sample = np.stack([_network_input(state) for state, _ in chunk])  # [B, 9, h, w]
@@ -144,7 +175,7 @@ class LatentEngine(ABC):
         negative = dict(zip(guided, prediction[len(rows) :], strict=True))
         for index, (state, row) in enumerate(chunk):
             output = _guide(positive[index], negative.get(index), row.guidance)
-            state.x = np.float32(row.a) * state.x + np.float32(row.b) * output
+            yield np.float32(row.a) * state.x + np.float32(row.b) * output
 
     def _mask_image(self, image: Array, cells: Array) -> Array:
         """The image with every cell of the hole at 0, mid-grey."""

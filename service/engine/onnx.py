@@ -31,14 +31,7 @@ class OnnxEngine(LatentEngine):
         device = _choose_device(settings.device)
         _require_precision(settings.precision)
         super().__init__(
-            EngineInfo(
-                model=manifest.name,
-                backend="onnxruntime",
-                device=device,
-                precision=PRECISION,
-                image_size=manifest.image_size,
-                prediction_type=manifest.prediction_type,
-            ),
+            EngineInfo.of(manifest, backend="onnxruntime", device=device, precision=PRECISION),
             EngineLimits.up_to(settings.max_batch),
             manifest.latent_downscale,
         )

@@ -31,14 +31,7 @@ class TorchEngine(LatentEngine):
         if settings.threads and device == "cpu":
             torch.set_num_threads(settings.threads)
         super().__init__(
-            EngineInfo(
-                model=manifest.name,
-                backend="torch",
-                device=device,
-                precision=precision,
-                image_size=manifest.image_size,
-                prediction_type=manifest.prediction_type,
-            ),
+            EngineInfo.of(manifest, backend="torch", device=device, precision=precision),
             EngineLimits.up_to(settings.max_batch),
             manifest.latent_downscale,
         )
@@ -57,6 +50,16 @@ class TorchEngine(LatentEngine):
     def vae_decode(self, latents: Array) -> Array:
         """Images [N, 3, s, s] of latents [N, 4, h, w]."""
         return self._networks.vae_decode(latents)
+
+    def memory_bytes(self) -> dict[str, int]:
+        """What tensors hold on the GPU, and what PyTorch keeps for them; empty on a CPU."""
+        device = self._networks.device
+        if device.type != "cuda":
+            return {}
+        return {
+            "allocated": torch.cuda.memory_allocated(device),
+            "reserved": torch.cuda.memory_reserved(device),
+        }
 
 
 def load_networks(folder: Path, manifest: Manifest) -> tuple[MoebiusUNet, Autoencoder]:

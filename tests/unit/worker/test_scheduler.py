@@ -94,6 +94,9 @@ class TestClaiming:
         jobs = [job(ready=632, running=(9,) * 7), job("small", order=2, running=(9,))]
         assert plan(jobs, Limits(places=8)).claim == 0
 
+    def test_nobody_is_taken_in_while_a_big_jobs_next_items_fit_and_are_being_decoded(self) -> None:
+        assert plan([job(decoding=6, running=(9, 9))], Limits(places=4)).claim == 0
+
     @pytest.mark.parametrize(("weight", "kept"), [(INTERACTIVE, 4), (BATCH, 1)])
     def test_a_big_job_keeps_its_weights_worth_of_the_places_that_it_leaves(
         self, weight: float, kept: int
