@@ -22,7 +22,8 @@ Candidate = Annotated[
 LastEventId = Annotated[
     str,
     Header(
-        description="The id of the last event seen: the stream goes on after it. Left out: from the start."
+        alias="Last-Event-ID",
+        description="The id of the last event seen: the stream goes on after it. Left out: from the start.",
     ),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,3 +49,19 @@ def status_of(client: httpx.Client, job_id: str) -> str:
     """The status in the job's document."""
     status: str = client.get(f"/v1/jobs/{job_id}").raise_for_status().json()["status"]
     return status
+
+
+@contextmanager
+def watching(client: httpx.Client, job_id: str, after: str | None = None) -> Iterator[Iterator[Event]]:
+    """A job's events, from the start or after the one with the id `after`."""
+    headers = {} if after is None else {"Last-Event-ID": after}
+    with client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        yield read_events(answer.iter_lines())
+
+
+def next_of(events: Iterator[Event], kind: str) -> Event:
+    """The next event of that kind."""
+    return next(event for event in events if event.kind == kind)

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-
 import httpx
 import pytest
 
 from service.contracts import Progress
-from service.settings import Settings
-from tests.integration.edge.live_edge import FlatWorker, running_edge, until
-from tests.integration.edge.requests import Event, read_events, status_of, submitted
-
-
-@contextmanager
-def watching(client: httpx.Client, job_id: str, after: str | None = None) -> Iterator[Iterator[Event]]:
-    headers = {} if after is None else {"Last-Event-ID": after}
-    with client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        assert answer.headers["cache-control"] == "no-store"
-        yield read_events(answer.iter_lines())
-
-
-def next_of(events: Iterator[Event], kind: str) -> Event:
-    return next(event for event in events if event.kind == kind)
+from tests.integration.edge.live_edge import FlatWorker, until
+from tests.integration.edge.requests import next_of, status_of, submitted, watching
 
 
 def test_a_watcher_sees_the_position_the_steps_and_the_end(client: httpx.Client, worker: FlatWorker) -> None:
@@ -110,22 +92,3 @@ def test_many_watch_one_job(client: httpx.Client, worker: FlatWorker) -> None:
             next_of(other, "running")
             worker.hold.clear()
             assert [*one][-1].kind == [*other][-1].kind == "succeeded"
-
-
-def test_a_server_that_stops_sends_its_watchers_away_and_another_one_goes_on(queue_url: str) -> None:
-    settings = Settings(drain_timeout=60)
-    with FlatWorker(queue_url, settings) as worker, worker.held():
-        with ExitStack() as watch:
-            with running_edge(queue_url, settings) as url:
-                client = watch.enter_context(httpx.Client(base_url=url))
-                job = submitted(client)
-                events = watch.enter_context(watching(client, job["id"]))
-                seen = next_of(events, "running")
-            assert list(events) == []  # in good order: a connection that is cut raises
-        with (
-            running_edge(queue_url, settings) as url,
-            httpx.Client(base_url=url) as client,
-            watching(client, job["id"], after=seen.id) as events,
-        ):
-            worker.hold.clear()
-            assert [event.kind for event in events] == ["succeeded"]

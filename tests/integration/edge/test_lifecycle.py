@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -11,10 +12,9 @@ import pytest
 from service.queue.embedded import EmbeddedServer
 from service.settings import Settings
 from tests.integration.edge.live_edge import FlatWorker, running_edge, until
-from tests.integration.edge.pictures import MASK, PHOTO
+from tests.integration.edge.requests import FILES, next_of, submitted, watching
 
 ROUTE = "/v1/inpaint"
-FILES = {"image": ("photo.png", PHOTO), "mask": ("mask.png", MASK)}
 NO_MODEL = "No worker serves a model"
 
 
@@ -38,7 +38,9 @@ def test_without_a_queue_the_edge_is_alive_but_not_ready(tmp_path: Path) -> None
         ):
             assert answer.status_code == 503
             assert answer.json()["code"] == "queue_unavailable"
-        assert 'inpaint_redis_errors_total{op="ping"}' in httpx.get(f"{url}/metrics").text
+        page = httpx.get(f"{url}/metrics", timeout=30)
+        assert page.status_code == 200
+        assert 'inpaint_redis_errors_total{op="ping"}' in page.text
 
 
 def test_an_edge_that_is_told_to_stop_finishes_what_it_has_begun(queue_url: str) -> None:
@@ -57,3 +59,22 @@ def test_an_edge_that_is_told_to_stop_finishes_what_it_has_begun(queue_url: str)
     assert answers[0].status_code == 200
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/livez")
+
+
+def test_a_server_that_stops_sends_its_watchers_away_and_another_one_goes_on(queue_url: str) -> None:
+    settings = Settings(drain_timeout=60)
+    with FlatWorker(queue_url, settings) as worker, worker.held():
+        with ExitStack() as watch:
+            with running_edge(queue_url, settings) as url:
+                client = watch.enter_context(httpx.Client(base_url=url))
+                job = submitted(client)
+                events = watch.enter_context(watching(client, job["id"]))
+                seen = next_of(events, "running")
+            assert list(events) == []  # in good order: a connection that is cut raises
+        with (
+            running_edge(queue_url, settings) as url,
+            httpx.Client(base_url=url) as client,
+            watching(client, job["id"], after=seen.id) as events,
+        ):
+            worker.hold.clear()
+            assert [event.kind for event in events] == ["succeeded"]

@@ -12,10 +12,10 @@ from service.contracts import Params
 from service.errors import ERROR_TABLE
 from service.imaging.formats import FORMATS
 from service.queue.client import QueueClient
-from tests.integration.edge.pictures import MASK, PHOTO
+from tests.integration.edge.live_edge import FlatWorker, until
+from tests.integration.edge.requests import FILES, submitted
 
 ROUTE = "/v1/inpaint"
-FILES = {"image": ("photo.png", PHOTO), "mask": ("mask.png", MASK)}
 
 
 def test_an_edge_with_queue_and_worker_is_alive_and_ready(client: httpx.Client) -> None:
@@ -69,6 +69,47 @@ def test_metrics_are_labelled_by_route_and_never_by_path(client: httpx.Client) -
     assert {"0.05", "0.35", "13.0", "120.0", "+Inf"} <= durations
 
 
+def test_metrics_tell_what_the_queue_holds_now(client: httpx.Client, worker: FlatWorker) -> None:
+    def depth(state: str, priority: str) -> float:
+        samples = {
+            (sample.name, sample.labels.get("state"), sample.labels.get("priority")): sample.value
+            for family in text_string_to_metric_families(client.get("/metrics").text)
+            for sample in family.samples
+        }
+        return samples["inpaint_queue_jobs", state, priority]
+
+    with worker.held():
+        jobs = [submitted(client, priority="batch") for _ in range(3)]
+        until(lambda: (depth("running", "batch"), depth("waiting", "batch")) == (1, 2))
+        assert (depth("running", "interactive"), depth("waiting", "interactive")) == (0, 0)
+        assert 'inpaint_oldest_job_age_seconds{priority="batch"}' in client.get("/metrics").text
+        for job in jobs:
+            client.delete(job["links"]["self"])
+        assert (depth("running", "batch"), depth("waiting", "batch")) == (0, 0)
+
+
+def test_the_description_tells_the_routes_of_jobs(client: httpx.Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    routes = {(method, path) for path, operations in paths.items() for method in operations if "jobs" in path}
+    assert routes == {
+        ("post", "/v1/jobs"),
+        ("get", "/v1/jobs/{job_id}"),
+        ("delete", "/v1/jobs/{job_id}"),
+        ("get", "/v1/jobs/{job_id}/result"),
+        ("get", "/v1/jobs/{job_id}/events"),
+    }
+    assert "202" in paths["/v1/jobs"]["post"]["responses"]
+    assert {"202", "200"} <= set(paths[ROUTE]["post"]["responses"])
+    assert "text/event-stream" in paths["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"]["content"]
+    for path, operations in paths.items():
+        for operation in operations.values():
+            statuses = set(operation["responses"])
+            assert ("401" in statuses) == path.startswith("/v1/")
+            assert all("HTTPValidationError" not in str(answer) for answer in operation["responses"].values())
+    headers = {parameter["name"] for parameter in paths[ROUTE]["post"]["parameters"]}
+    assert headers == {"Idempotency-Key", "Prefer"}
+
+
 def test_the_description_names_every_field_with_words(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     schemas = document["components"]["schemas"]
@@ -100,5 +141,7 @@ def test_the_docs_need_no_network_and_explain_every_problem(client: httpx.Client
     assert "<script" not in page.text
     for code in ERROR_TABLE:
         assert f'id="{code}"' in page.text
-    for name in Params.model_fields:
+    for name in (*Params.model_fields, "Idempotency-Key", "Last-Event-ID", "Prefer", "candidate"):
         assert f"<td>{name}<" in page.text
+    for route in ("POST /v1/jobs", "GET /v1/jobs/{job_id}/events", "DELETE /v1/jobs/{job_id}"):
+        assert f"<td>{route}<" in page.text
