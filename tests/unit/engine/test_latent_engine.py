@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.engine.base import Array, EngineInfo, EngineLimits, StepCoefficients, Tile
+from service.engine.base import Array, DeviceOutOfMemory, EngineInfo, EngineLimits, StepCoefficients, Tile
 from service.engine.latent_engine import EncodedTile, Integers, LatentEngine, mask_to_cells
 
 SIZE, SIDE = 32, 4
@@ -31,6 +31,38 @@ class RecordingEngine(LatentEngine):
 
     def vae_decode(self, latents: Array) -> Array:
         return np.full((len(latents), 3, SIZE, SIZE), 5, np.float32)
+
+
+class FailingEngine(RecordingEngine):
+    """Raises from the primitive that is named once it has `calls` calls behind it, or for a batch above `memory`."""
+
+    def __init__(
+        self, error: Exception, primitive: str, *, calls: int = 0, memory: int | None = None
+    ) -> None:
+        super().__init__(largest_batch=4)
+        self._error = error
+        self._primitive = primitive
+        self._calls_left = calls
+        self._memory = memory
+
+    def vae_encode(self, images: Array) -> Array:
+        self._fail("vae_encode", len(images))
+        return super().vae_encode(images)
+
+    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
+        self._fail("predict", len(sample))
+        return super().predict(sample, timesteps, token_ids)
+
+    def vae_decode(self, latents: Array) -> Array:
+        self._fail("vae_decode", len(latents))
+        return super().vae_decode(latents)
+
+    def _fail(self, primitive: str, batch: int) -> None:
+        if primitive != self._primitive or (self._memory is not None and batch <= self._memory):
+            return
+        if self._calls_left == 0:
+            raise self._error
+        self._calls_left -= 1
 
 
 def make_tile() -> Tile:
@@ -105,6 +137,45 @@ def test_a_batch_above_the_limit_is_split() -> None:
     states = [engine.begin(encode_one(engine), noise(), 0.0, 1.0) for _ in range(7)]
     engine.step(states, [StepCoefficients(10, 1.0, 1.0, 1.0)] * 7)
     assert [len(sample) for sample, _, _ in engine.batches] == [3, 3, 1]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a node failed"), RuntimeError("CUDA out of memory")])
+def test_no_state_has_moved_when_a_later_part_of_the_step_fails(error: Exception) -> None:
+    engine = FailingEngine(error, "predict", calls=1)
+    states = [engine.begin(encode_one(engine), noise(), 0.0, 1.0) for _ in range(7)]
+    before = [state.x.copy() for state in states]
+    with pytest.raises((RuntimeError, DeviceOutOfMemory)):
+        engine.step(states, [StepCoefficients(10, 1.0, 1.0, 1.0)] * 7)
+    assert len(engine.batches) == 1
+    assert all(np.array_equal(state.x, x) for state, x in zip(states, before, strict=True))
+
+
+def test_a_device_without_memory_says_so_by_one_error_in_every_call() -> None:
+    error = MemoryError("no room")
+    healthy = RecordingEngine()
+    states = [healthy.begin(encode_one(healthy), noise(), 0.0, 1.0)]
+    with pytest.raises(DeviceOutOfMemory, match="no room"):
+        encode_one(FailingEngine(error, "vae_encode"))
+    with pytest.raises(DeviceOutOfMemory, match="no room"):
+        FailingEngine(error, "predict").step(states, [StepCoefficients(10, 1.0, 1.0, 1.0)])
+    with pytest.raises(DeviceOutOfMemory, match="no room"):
+        FailingEngine(error, "vae_decode").decode(states)
+
+
+def test_another_failure_of_a_primitive_stays_what_it_is() -> None:
+    with pytest.raises(RuntimeError, match="a node failed"):
+        encode_one(FailingEngine(RuntimeError("a node failed"), "vae_encode"))
+
+
+def test_warming_up_drops_the_sizes_that_there_is_no_memory_for() -> None:
+    engine = FailingEngine(MemoryError(), "predict", memory=4)  # two guided items
+    engine.warmup()
+    assert engine.limits.batch_sizes == (1, 2)
+
+
+def test_warming_up_fails_where_there_is_no_memory_for_one_item() -> None:
+    with pytest.raises(DeviceOutOfMemory):
+        FailingEngine(MemoryError(), "predict").warmup()
 
 
 def test_pictures_stay_in_their_range() -> None:
