@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
-from grpc.aio import AbortError, ServerInterceptor
+from grpc.aio import AbortError, BaseError, ServerInterceptor
 
 from service import telemetry
 from service.edge.grpc_context import Context
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 UNMATCHED = "unmatched"
 QUIET_SERVICES = ("grpc.health.",)
 WATCHING = ("grpc.reflection.", f"{SERVICE}/WatchJob")  # streams that would keep a server from stopping
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class CallRecord(ServerInterceptor):
@@ -82,19 +82,14 @@ async def _answered(method: str, context: Context) -> AsyncIterator[None]:
     started = time.perf_counter()
     code = grpc.StatusCode.OK
     try:
-        try:
+        async with _aborted_by_table(method, context):
             yield
-        except InpaintError as error:
-            await abort_with(context, error)
-        except AbortError:
-            raise
-        except Exception:
-            logger.exception("unhandled error", extra={"method": method})
-            await abort_with(
-                context, InternalError("The service failed on this request. It is logged; try again.")
-            )
     except AbortError:
         code = context.code()
+        raise
+    except BaseError as error:
+        code = grpc.StatusCode.CANCELLED
+        logger.info("the connection ended under an answer", extra={"method": method, "reason": str(error)})
         raise
     except asyncio.CancelledError:
         late = context.time_remaining() == 0
@@ -102,6 +97,21 @@ async def _answered(method: str, context: Context) -> AsyncIterator[None]:
         raise
     finally:
         _record(method, code, started)
+
+
+@asynccontextmanager
+async def _aborted_by_table(method: str, context: Context) -> AsyncIterator[None]:
+    """Make a status of what the block raises; what gRPC itself raises passes."""
+    try:
+        yield
+    except InpaintError as error:
+        await abort_with(context, error)
+    except BaseError:
+        raise
+    except Exception:
+        logger.exception("unhandled error", extra={"method": method})
+        fault = InternalError("The service failed on this request. It is logged; try again.")
+        await abort_with(context, fault)
 
 
 def _record(method: str, code: grpc.StatusCode, started: float) -> None:

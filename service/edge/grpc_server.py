@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 
 import grpc
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -15,6 +16,8 @@ from service.edge.listener import authority, bind
 from service.edge.state import EdgeState
 from service.pb.moebius.v1.inpaint_pb2_grpc import add_InpaintServiceServicer_to_server
 from service.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 HEALTH = "grpc.health.v1.Health"
 ENVELOPE = 64 * 1024  # bytes of a message beside its pictures
@@ -47,6 +50,7 @@ class GrpcServer:
         await server.start()
         self._server = server
         self.address = authority(settings.host, port)
+        logger.info("gRPC listens", extra={"address": self.address})
 
     async def stop(self, grace: float) -> None:
         """Take no new call, let those that run end within `grace` seconds, cancel the rest. A second call with
