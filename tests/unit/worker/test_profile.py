@@ -1,0 +1,148 @@
+"""The profile of a device: what is measured, on a clock that the engine moves, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from service.contracts import Params
+from service.engine.base import Array, DeviceOutOfMemory, EngineInfo, EngineLimits, StepCoefficients
+from service.engine.latent_engine import Integers, LatentEngine, LatentState
+from service.queue.fairness import cost_of
+from service.worker.profile import BatchProfile, measure
+
+SIZE, SIDE = 32, 4
+ENCODE, DECODE = 0.5, 0.75
+
+
+class TimedEngine(LatentEngine):
+    """A device whose step takes `step_seconds(batch)` on its own clock; above `memory` items it has no room.
+
+    The first call at a size takes a second more, as it does where memory is planned or kernels are chosen.
+    """
+
+    def __init__(
+        self, step_seconds: Callable[[int], float], sizes: tuple[int, ...], memory: int | None = None
+    ) -> None:
+        super().__init__(EngineInfo("timed", "timed", "cuda", "fp32", SIZE, "epsilon"), EngineLimits(sizes))
+        self.now = 0.0
+        self.batches: list[int] = []
+        self.guidances: set[float] = set()
+        self._step_seconds = step_seconds
+        self._memory = memory
+
+    def step(self, states: Sequence[LatentState], coefficients: Sequence[StepCoefficients]) -> None:
+        if self._memory is not None and len(states) > self._memory:
+            raise DeviceOutOfMemory
+        self.now += self._step_seconds(len(states)) + (len(states) not in self.batches)
+        self.batches.append(len(states))
+        self.guidances |= {row.guidance for row in coefficients}
+        super().step(states, coefficients)
+
+    def vae_encode(self, images: Array) -> Array:
+        self.now += ENCODE * len(images)
+        return np.zeros((len(images), 4, SIDE, SIDE), np.float32)
+
+    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
+        return np.zeros((len(sample), 4, SIDE, SIDE), np.float32)
+
+    def vae_decode(self, latents: Array) -> Array:
+        self.now += DECODE * len(latents)
+        return np.zeros((len(latents), 3, SIZE, SIZE), np.float32)
+
+    def measure(self) -> BatchProfile:
+        return measure(self, clock=lambda: self.now)
+
+
+def flat(batch: int) -> float:
+    return 0.25
+
+
+def linear(batch: int) -> float:
+    return 0.5 * batch
+
+
+POWERS = (1, 2, 4, 8)
+
+
+class TestMeasuring:
+    def test_each_size_is_timed_without_its_first_call(self) -> None:
+        profile = TimedEngine(flat, POWERS).measure()
+        assert profile.step_seconds == {1: 0.25, 2: 0.25, 4: 0.25, 8: 0.25}
+
+    def test_the_autoencoder_is_timed_on_one_crop(self) -> None:
+        profile = TimedEngine(flat, POWERS).measure()
+        assert (profile.encode_seconds, profile.decode_seconds) == (ENCODE, DECODE)
+
+    def test_steps_are_measured_with_guidance(self) -> None:
+        engine = TimedEngine(flat, POWERS)
+        engine.measure()
+        assert engine.guidances == {2.0}
+
+    def test_it_ends_when_a_doubling_brings_no_more_throughput(self) -> None:
+        assert set(TimedEngine(linear, POWERS).measure().step_seconds) == {1, 2}
+
+    def test_of_sizes_that_lie_close_the_doublings_and_the_largest_are_measured(self) -> None:
+        profile = TimedEngine(flat, tuple(range(1, 13))).measure()
+        assert set(profile.step_seconds) == {1, 2, 4, 8, 12}
+
+    def test_a_size_without_memory_is_left_out_and_ends_it(self) -> None:
+        profile = TimedEngine(flat, POWERS, memory=3).measure()
+        assert set(profile.step_seconds) == {1, 2}
+        assert profile.cap == 2
+
+    def test_a_device_without_memory_for_one_item_is_of_no_use(self) -> None:
+        with pytest.raises(DeviceOutOfMemory):
+            TimedEngine(flat, POWERS, memory=0).measure()
+
+
+class TestTheCap:
+    def test_a_flat_device_runs_its_largest_batch(self) -> None:
+        assert TimedEngine(flat, POWERS).measure().cap == 8
+
+    def test_a_linear_device_runs_one_item_so_that_earlier_jobs_end_earlier(self) -> None:
+        assert TimedEngine(linear, POWERS).measure().cap == 1
+
+    def test_the_smallest_size_near_the_best_throughput_is_enough(self) -> None:
+        profile = BatchProfile({1: 1.0, 2: 1.2, 4: 2.2, 8: 4.2}, 0.1, 0.1)  # per second: 1, 1.67, 1.82, 1.90
+        assert profile.cap == 4
+
+
+class TestAnExpectedStep:
+    profile = BatchProfile({1: 1.0, 2: 1.5, 4: 2.0, 8: 4.0}, 0.1, 0.1)
+
+    @pytest.mark.parametrize(
+        ("batch", "seconds"), [(1, 1.0), (2, 1.5), (3, 1.75), (4, 2.0), (6, 3.0), (8, 4.0)]
+    )
+    def test_is_as_measured_and_on_a_straight_line_between(self, batch: int, seconds: float) -> None:
+        assert self.profile.expected_step(batch) == pytest.approx(seconds)
+
+    def test_goes_on_on_the_last_line_beyond_the_largest_size(self) -> None:
+        assert self.profile.expected_step(12) == pytest.approx(6.0)
+
+    def test_never_shrinks_with_the_batch_beyond_what_was_measured(self) -> None:
+        assert BatchProfile({1: 1.0, 2: 0.9}, 0.1, 0.1).expected_step(40) == pytest.approx(0.9)
+
+    def test_grows_in_proportion_where_one_size_was_measured(self) -> None:
+        assert BatchProfile({1: 0.5}, 0.1, 0.1).expected_step(4) == pytest.approx(2.0)
+
+
+class TestThroughput:
+    def test_counts_a_pictures_evaluations_by_the_seconds_it_takes_of_the_device(self) -> None:
+        profile = BatchProfile({1: 0.25, 8: 0.4}, encode_seconds=0.5, decode_seconds=0.75)
+        picture_seconds = 20 * 0.4 / 8 + 0.5 + 0.75
+        cost = cost_of(Params(steps=20, guidance_scale=2.0), places=1)
+        assert profile.throughput == pytest.approx(cost / picture_seconds)
+
+    def test_doubles_with_a_device_of_twice_the_speed(self) -> None:
+        slow = BatchProfile({1: 1.0}, 0.5, 0.5).throughput
+        fast = BatchProfile({1: 0.5}, 0.25, 0.25).throughput
+        assert fast == pytest.approx(2 * slow)
+
+
+class TestPreparing:
+    @pytest.mark.parametrize(("seconds", "steps"), [(0.0, 0), (0.01, 1), (0.5, 1), (0.6, 2), (5.0, 10)])
+    def test_takes_as_many_steps_as_begin_within_it(self, seconds: float, steps: int) -> None:
+        assert BatchProfile({1: 0.5}, 0.1, 0.1).prepare_steps(seconds) == steps
