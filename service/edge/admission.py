@@ -108,10 +108,13 @@ def _resolved(params: Params, model: ServedModel) -> Params:
 
 
 def _examine(request: InpaintRequest, model: ServedModel, settings: Settings) -> tuple[int, str]:
-    """The crops that the hole needs, and the fingerprint. Work for a thread: it reads every byte."""
+    """The crops that the hole needs, and the fingerprint where it matters: for a request that may be repeated.
+    Work for a thread: both read many bytes.
+    """
     header = inspect_picture(
         request.image, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels
     )
     size = (header.width, header.height)
     flags = decode_mask(request.mask, size, request.params.mask_polarity, max_pixels=settings.max_pixels)
-    return crop_count(flags, request.params, model.image_size), fingerprint_of(request)
+    fingerprint = fingerprint_of(request) if request.idempotency_key is not None else ""
+    return crop_count(flags, request.params, model.image_size), fingerprint

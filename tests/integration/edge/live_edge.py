@@ -33,9 +33,10 @@ class FlatWorker:
     it tells `progress` then.
     """
 
-    def __init__(self, queue_url: str, settings: Settings) -> None:
+    def __init__(self, queue_url: str, settings: Settings, throughput: float = 0) -> None:
         self.settings = settings
-        self.consumer = QueueConsumer(queue_url, settings, WorkerRegistration("flat", (SERVED,), places=1))
+        registration = WorkerRegistration("flat", (SERVED,), places=1, throughput=throughput)
+        self.consumer = QueueConsumer(queue_url, settings, registration)
         self.hold = threading.Event()
         self.progress: Progress | None = None
         self.notes: tuple[str, ...] = ()
