@@ -116,19 +116,18 @@ def _read_file(path: Path, role: str) -> bytes:
 
 def _fill(settings: Settings, photo: bytes, hole: bytes, params: Params) -> Result:
     from service.engine.selection import open_engine
-    from service.worker.fill import Watch, fill_picture
+    from service.worker.fill import fill_picture
 
     engine = open_engine(settings)
     try:
         with _progress() as on_step:
-            watch = Watch(on_step=on_step)
-            return fill_picture(engine, photo, hole, params, max_pixels=settings.max_pixels, watch=watch)
+            return fill_picture(engine, photo, hole, params, max_pixels=settings.max_pixels, on_step=on_step)
     finally:
         engine.close()
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int, int, float], None]]:
+def _progress() -> Iterator[Callable[[int, int, float], None]]:
     """A bar on stderr that fills with the steps; nothing where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import Progress
@@ -137,7 +136,7 @@ def _progress() -> Iterator[Callable[[int, int, int, float], None]]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("denoising", total=None)
 
-        def on_step(done: int, total: int, _items: int, _seconds: float) -> None:
+        def on_step(done: int, total: int, _seconds: float) -> None:
             bar.update(task, completed=done, total=total)
 
         yield on_step

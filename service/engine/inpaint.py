@@ -1,4 +1,7 @@
-"""The in-process loop over one request: candidates x crops, all stepping together; no queue, no file."""
+"""How a request becomes items of a batch (seeds, table, first state), and the loop over one request alone.
+
+An item is one crop of one candidate. No queue, no file.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,8 @@ from time import perf_counter
 from typing import Any, cast
 
 from service.contracts import Params
-from service.engine.base import Array, Engine, Tile
+from service.engine.base import Array, Engine, EngineInfo, Tile
 from service.engine.sampler import PredictionType, SamplingTable, ddim_table, initial_noise
-from service.errors import JobCancelled
 
 StepCallback = Callable[[int, int, float], None]
 
@@ -31,28 +33,48 @@ def candidate_seeds(params: Params) -> tuple[int, ...]:
     return tuple(params.seed + index for index in range(params.n))
 
 
+def sampling_table(info: EngineInfo, params: Params) -> SamplingTable:
+    """The request's coefficients for this model. `InvalidParameter` where no step would be left."""
+    prediction_type = cast("PredictionType", info.prediction_type)
+    return ddim_table(params.steps, params.strength, params.guidance_scale, prediction_type=prediction_type)
+
+
+def reads_image(table: SamplingTable) -> bool:
+    """Whether a run starts from the photo, so that the whole crop must be encoded too."""
+    return table.image_scale != 0
+
+
+def begin_item(engine: Engine, encoded: Any, table: SamplingTable, *, seed: int, crop: int) -> Any:
+    """The first state of one crop of the candidate with `seed`.
+
+    Noise is keyed by (seed, crop), so neither the number of candidates nor the batch changes a picture.
+    """
+    noise = initial_noise(seed, crop, engine.latent_shape)
+    return engine.begin(encoded, noise, table.image_scale, table.noise_scale)
+
+
 def run(
     engine: Engine,
     tiles: Sequence[tuple[Array, Array]],
     params: Params,
     *,
     on_step: StepCallback | None = None,
-    stop: Callable[[], bool] | None = None,
 ) -> Inpainting:
     """Fill every tile (image [3, s, s] in [-1, 1], mask [s, s] with 1 = fill) once a candidate.
 
-    `on_step(done, total, seconds)` is called after each step; `stop()` is asked before each one, and
-    `JobCancelled` raised when it says so. Noise is keyed by (candidate's seed, crop), so neither n nor the
-    batch changes a picture.
+    `on_step(done, total, seconds)` is called after each step.
     """
     seeds = candidate_seeds(params)
-    prediction_type = cast("PredictionType", engine.info.prediction_type)
-    table = ddim_table(params.steps, params.strength, params.guidance_scale, prediction_type=prediction_type)
+    table = sampling_table(engine.info, params)
     started = perf_counter()
-    encoded = engine.encode([Tile(image, mask) for image, mask in tiles], with_image=table.image_scale != 0)
+    encoded = engine.encode([Tile(image, mask) for image, mask in tiles], with_image=reads_image(table))
     encoded_at = perf_counter()
-    states = _start(engine, encoded, seeds, table)
-    _denoise(engine, states, table, on_step, stop)
+    states = [
+        begin_item(engine, tile, table, seed=seed, crop=crop)
+        for seed in seeds
+        for crop, tile in enumerate(encoded)
+    ]
+    _denoise(engine, states, table, on_step)
     denoised_at = perf_counter()
     pictures = engine.decode(states)  # [n * crops, 3, s, s]
     stages = {
@@ -63,27 +85,10 @@ def run(
     return Inpainting(pictures.reshape(len(seeds), len(tiles), *pictures.shape[1:]), seeds, stages)
 
 
-def _start(engine: Engine, encoded: Sequence[Any], seeds: Sequence[int], table: SamplingTable) -> list[Any]:
-    """States, candidates outermost: one VAE encode serves all of them."""
-    return [
-        engine.begin(
-            tile, initial_noise(seed, crop, engine.latent_shape), table.image_scale, table.noise_scale
-        )
-        for seed in seeds
-        for crop, tile in enumerate(encoded)
-    ]
-
-
 def _denoise(
-    engine: Engine,
-    states: Sequence[Any],
-    table: SamplingTable,
-    on_step: StepCallback | None,
-    stop: Callable[[], bool] | None,
+    engine: Engine, states: Sequence[Any], table: SamplingTable, on_step: StepCallback | None
 ) -> None:
     for done, row in enumerate(table.rows, start=1):
-        if stop is not None and stop():
-            raise JobCancelled(f"Stopped before step {done} of {len(table.rows)}.")
         started = perf_counter()
         engine.step(states, [row] * len(states))
         if on_step is not None:

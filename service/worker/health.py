@@ -15,12 +15,17 @@ JSON_TYPE = "application/json"
 
 
 class HealthServer:
-    """Serves on a thread of its own; a context manager. `ready()` is asked at every /readyz."""
+    """Serves on a thread of its own; a context manager. `ready()` is asked at every /readyz, `alive()` at every
+    /livez.
+    """
 
-    def __init__(self, host: str, port: int, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, host: str, port: int, ready: Callable[[], bool], alive: Callable[[], bool] = lambda: True
+    ) -> None:
         """Bind to `host`:`port` (0 takes a free one). Raises OSError where that is not possible."""
         self._server = _Server((host, port), _Handler)
         self._server.ready = ready
+        self._server.alive = alive
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     @property
@@ -44,6 +49,7 @@ class HealthServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     ready: Callable[[], bool]
+    alive: Callable[[], bool]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -56,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
             page, content_type = telemetry.render_metrics()
             self._answer(HTTPStatus.OK, page, content_type)
         elif self.path == "/livez":
-            self._answer_status(threading.main_thread().is_alive(), "alive")
+            self._answer_status(threading.main_thread().is_alive() and self.server.alive(), "alive")
         elif self.path == "/readyz":
             self._answer_status(self.server.ready(), "ready")
         else:

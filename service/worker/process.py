@@ -16,38 +16,49 @@ from service.artifacts import load_manifest, model_folder
 from service.contracts import ServedModel, WorkerRegistration
 from service.engine.base import Engine
 from service.engine.selection import open_engine
+from service.exit_codes import EXIT_ERROR, EXIT_HUNG, EXIT_OUT_OF_MEMORY
 from service.queue.consumer import QueueConsumer
 from service.settings import Settings
+from service.worker.device import DeviceError, DeviceMemoryError
 from service.worker.health import HealthServer
-from service.worker.loop import Worker
+from service.worker.loop import Worker, places_of
+from service.worker.profile import BatchProfile, measure
+from service.worker.turns import FeederError
 
 logger = logging.getLogger(__name__)
 
 
 def run_worker(settings: Settings, queue_url: str, *, supervisor: int | None = None) -> None:
-    """Take jobs until SIGTERM or SIGINT; a second signal puts the running job back at once.
+    """Take jobs until SIGTERM or SIGINT; a second signal puts the held jobs back at once.
 
     With `supervisor`, the process id of a `moebius serve`, there is no port of our own, and the end of that
-    process ends this one. Raises `ArtifactError`, `QueueUnavailable`, and OSError for a taken port.
+    process ends this one. Raises `ArtifactError`, `QueueUnavailable`, OSError for a taken port, and SystemExit
+    with one of exit_codes.py where a fresh process should go on.
     """
     engine = open_engine(settings)
     try:
         engine.warmup()
-        registration = registration_of(settings, engine)
-        worker = Worker(settings, QueueConsumer(queue_url, settings, registration), engine)
+        profile = measure(engine)
+        registration = registration_of(settings, engine, profile)
+        consumer = QueueConsumer(queue_url, settings, registration)
+        worker = Worker(settings, consumer, engine, profile, _end_hung_process)
         _obey_signals(worker, supervisor)
         with ExitStack() as stack:
             if supervisor is None:
-                health = HealthServer(settings.host, settings.metrics_port, lambda: worker.ready)
+                health = HealthServer(
+                    settings.host, settings.metrics_port, lambda: worker.ready, lambda: worker.alive
+                )
                 logger.info("worker's own port", extra={"url": stack.enter_context(health).url})
-            _run(worker, registration)
+            _tell(registration, profile)
+            _run(worker)
+            logger.info("worker stopped", extra={"worker": registration.worker_id})
     finally:
         engine.close()
         if _orphaned(supervisor):
             _remove_metrics_folder()
 
 
-def registration_of(settings: Settings, engine: Engine) -> WorkerRegistration:
+def registration_of(settings: Settings, engine: Engine, profile: BatchProfile) -> WorkerRegistration:
     """What this process says of itself; the id is unique a process start."""
     info = engine.info
     model = ServedModel(
@@ -59,17 +70,41 @@ def registration_of(settings: Settings, engine: Engine) -> WorkerRegistration:
         sha256=_model_digest(settings, info.backend),
     )
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    return WorkerRegistration(worker_id, (model,), places=engine.limits.batch_sizes[-1])
+    places = places_of(settings, profile)
+    return WorkerRegistration(worker_id, (model,), places=places, throughput=profile.throughput)
 
 
-def _run(worker: Worker, registration: WorkerRegistration) -> None:
+def _tell(registration: WorkerRegistration, profile: BatchProfile) -> None:
     for model in registration.models:
         telemetry.set_backend_info(
             backend=model.backend, precision=model.precision, model=model.name, model_sha=model.sha256
         )
-        logger.info("worker started", extra={"worker": registration.worker_id, "model": model.name})
-    worker.run()
-    logger.info("worker stopped", extra={"worker": registration.worker_id})
+        logger.info(
+            "worker started",
+            extra={
+                "worker": registration.worker_id,
+                "model": model.name,
+                "places": registration.places,
+                "throughput": round(registration.throughput, 2),
+                "step_seconds": {size: round(seconds, 5) for size, seconds in profile.step_seconds.items()},
+            },
+        )
+
+
+def _run(worker: Worker) -> None:
+    try:
+        worker.run()
+    except DeviceMemoryError as error:
+        logger.critical("the device's memory is short", extra={"error": str(error)})
+        raise SystemExit(EXIT_OUT_OF_MEMORY) from error
+    except (DeviceError, FeederError) as error:
+        logger.critical("this process can't go on", exc_info=error)
+        raise SystemExit(EXIT_ERROR) from error
+
+
+def _end_hung_process() -> None:
+    """At once: nothing can be put in order while the main thread is inside the device call."""
+    os._exit(EXIT_HUNG)
 
 
 def _model_digest(settings: Settings, backend: str) -> str:

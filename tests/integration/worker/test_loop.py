@@ -95,14 +95,17 @@ async def test_a_picture_that_is_none_fails_its_job_and_not_the_worker(
 async def test_a_fault_of_ours_is_told_without_its_text_and_the_next_job_runs(
     client: QueueClient, new_job: NewJob, start_worker: StartWorker
 ) -> None:
+    def fail(_states: object) -> None:
+        raise RuntimeError("secret of the device")
+
     running = start_worker()
-    running.engine.fault = RuntimeError("secret of the device")
+    running.engine.faults["step"] = fail
     bad, good = new_job(), new_job()
     await client.submit(bad)
     with pytest.raises(InternalError) as caught:
         await client.wait(bad.id, CLIENT)
     assert "secret" not in caught.value.detail
-    running.engine.fault = None
+    del running.engine.faults["step"]
     await client.submit(good)
     assert (await client.wait(good.id, CLIENT)).pictures
 
@@ -124,13 +127,13 @@ async def test_a_result_that_the_queue_does_not_take_is_sent_again(
 async def test_a_result_that_the_queue_never_takes_is_left_to_its_lease_and_the_next_job_runs(
     client: QueueClient, new_job: NewJob, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.worker.loop.QUEUE_RETRY", 0.01)
+    monkeypatch.setattr("service.worker.feeder.QUEUE_RETRY", 0.01)
     running = start_worker(lease=1.0)
     running.consumer.fault = QueueFull("full")
     job, other = new_job(), new_job()
     await client.submit(job)
     await until(lambda: running.consumer.refusals > 0)
-    await until(lambda: not running.worker.keeper.running())
+    await until(lambda: not running.held)
     running.consumer.fault = None
     await client.submit(other)
     assert (await client.wait(other.id, CLIENT)).pictures
@@ -147,8 +150,7 @@ async def test_a_cancelled_job_stops_between_two_steps(
     await client.submit(job)
     await until(running.engine.stepping.is_set)
     await client.cancel(job.id, CLIENT)
-    holds = running.worker.keeper.running()
-    await until(lambda: all(hold.broken for hold in holds))
+    await until(lambda: not running.held)
     running.engine.gate.set()
     await client.submit(other)
     assert (await client.wait(other.id, CLIENT)).pictures
@@ -166,10 +168,9 @@ async def test_a_job_past_its_deadline_is_dropped_while_it_runs(
     await client.submit(job)
     await until(running.engine.stepping.is_set)
     await until_status(client, job, Status.EXPIRED)
-    holds = running.worker.keeper.running()
-    await until(lambda: all(hold.broken for hold in holds))
+    await until(lambda: not running.held)
     running.engine.gate.set()
-    await until(lambda: not running.worker.keeper.running())
+    await until(lambda: not running.worker.loop.holds_work)
     assert running.engine.steps < 10
 
 
@@ -190,7 +191,7 @@ async def test_a_long_step_keeps_its_lease(
     assert (await client.status(job.id, CLIENT)).attempt == 1
 
 
-async def test_a_stop_lets_the_running_job_finish(
+async def test_a_stop_lets_the_running_job_finish_and_takes_no_other(
     client: QueueClient, new_job: NewJob, start_worker: StartWorker
 ) -> None:
     running = start_worker()
@@ -198,7 +199,9 @@ async def test_a_stop_lets_the_running_job_finish(
     job, waiting = new_job(), new_job()
     await client.submit(job)
     await until(running.engine.stepping.is_set)
+    running.worker.stop(drain=True)
     await client.submit(waiting)
+    assert not running.worker.ready
     running.end(drain=True)
     assert (await client.status(job.id, CLIENT)).status is Status.SUCCEEDED
     assert (await client.status(waiting.id, CLIENT)).status is Status.QUEUED

@@ -9,7 +9,6 @@ from service.contracts import MAX_SEED, Params
 from service.engine.base import Array
 from service.engine.dummy import DummyEngine
 from service.engine.inpaint import candidate_seeds, run
-from service.errors import JobCancelled
 from service.settings import Settings
 
 SIZE = 64
@@ -63,19 +62,6 @@ def test_every_step_is_reported(engine: DummyEngine) -> None:
         on_step=lambda done, total, _: seen.append((done, total)),
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
-
-
-def test_a_stop_is_honoured_before_the_next_step(engine: DummyEngine) -> None:
-    seen: list[int] = []
-    with pytest.raises(JobCancelled):
-        run(
-            engine,
-            [make_tile()],
-            Params(seed=1, steps=9),
-            on_step=lambda done, _, __: seen.append(done),
-            stop=lambda: len(seen) == 2,
-        )
-    assert seen == [1, 2]
 
 
 def test_strength_below_one_keeps_a_trace_of_the_picture(engine: DummyEngine) -> None:

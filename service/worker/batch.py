@@ -1,0 +1,195 @@
+"""The jobs that a worker holds and their items: what runs, what waits for a place, what is done.
+
+Belongs to the step loop's thread. Knows neither engine nor queue.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from service.contracts import Progress
+from service.engine.base import Array, StepCoefficients, Tile
+from service.engine.inpaint import candidate_seeds
+from service.engine.sampler import SamplingTable
+from service.imaging.retouch import Retouch
+from service.queue.consumer import Claim
+from service.queue.fairness import WEIGHTS
+from service.worker.answer import Answer
+from service.worker.scheduler import JobView
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job's decoded picture, cut into tiles, and its run as a table; `seconds` is what decoding took."""
+
+    retouch: Retouch
+    tiles: tuple[Tile, ...]
+    table: SamplingTable
+    seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One crop of one candidate. It has a `state` from its first place on, and keeps it where it is parked."""
+
+    job: HeldJob
+    candidate: int
+    crop: int
+    state: Any = None
+    done: int = 0
+
+    @property
+    def job_id(self) -> str:
+        """Id of its job."""
+        return self.job.claim.job.id
+
+    @property
+    def seed(self) -> int:
+        """Seed of its candidate."""
+        return self.job.seeds[self.candidate]
+
+    @property
+    def tile(self) -> Tile:
+        """What the model sees of its crop."""
+        return self.job.prepared_parts.tiles[self.crop]
+
+    @property
+    def row(self) -> StepCoefficients:
+        """The coefficients of its next step."""
+        return self.job.prepared_parts.table.rows[self.done]
+
+    @property
+    def remaining(self) -> int:
+        """Steps that it still needs."""
+        return len(self.job.prepared_parts.table.rows) - self.done
+
+
+@dataclass(slots=True, eq=False)
+class HeldJob:
+    """A claimed job from its claim until it left this worker; `order` counts the claims.
+
+    Its items wait, run, are finished, and at last are fills of a candidate; `encoded` holds the crops that the
+    VAE has seen, for all candidates. `waiting_since` is the loop's step at which it was claimed or one of its
+    items left the batch, `arrived_at` the one at which its items were made; `stages` are seconds.
+    A `closed` job has failed and only waits to be told so.
+    """
+
+    claim: Claim
+    order: int
+    claimed_at: float
+    waiting_since: int
+    answer: Answer
+    prepared: Prepared | None = None
+    closed: bool = False
+    waiting: deque[Item] = field(default_factory=deque)
+    running: list[Item] = field(default_factory=list)
+    finished: list[Item] = field(default_factory=list)
+    encoded: dict[int, Any] = field(default_factory=dict)
+    fills: dict[int, dict[int, Array]] = field(default_factory=dict)
+    decoded: int = 0
+    arrived_at: int = 0
+    joined_at: float | None = None
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, claim: Claim, order: int, step: int) -> HeldJob:
+        """A job that was claimed just now, at this step."""
+        return cls(claim, order, monotonic(), step, Answer(claim.job.params.n))
+
+    @property
+    def expires_at(self) -> float:
+        """Its deadline on the local clock."""
+        return self.claimed_at + self.claim.remaining
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each candidate."""
+        return candidate_seeds(self.claim.job.params)
+
+    @property
+    def prepared_parts(self) -> Prepared:
+        """`prepared`, of a job that has been."""
+        assert self.prepared is not None, "items exist only once the picture is decoded"
+        return self.prepared
+
+    @property
+    def view(self) -> JobView:
+        """What the scheduler sees of it; until its picture is decoded, the places that its edge counted."""
+        unknown = self.prepared is None and not self.closed
+        return JobView(
+            id=self.claim.job.id,
+            order=self.order,
+            weight=WEIGHTS[self.claim.job.params.priority],
+            places=self.claim.job.places if unknown else len(self.waiting),
+            ready=len(self.waiting),
+            running=tuple(item.remaining for item in self.running),
+            waiting_since=self.waiting_since,
+        )
+
+    @property
+    def progress(self) -> Progress:
+        """Steps that its items have behind them, on average."""
+        parts = self.prepared_parts
+        steps = len(parts.table.rows)
+        underway = sum(item.done for item in (*self.running, *self.waiting))
+        ended = self.decoded + len(self.finished)
+        items = len(parts.tiles) * self.claim.job.params.n
+        return Progress((underway + ended * steps) // items, steps)
+
+    @property
+    def steps_left(self) -> tuple[int, ...]:
+        """Steps that each of its items still needs; none before its picture is decoded."""
+        return tuple(item.remaining for item in (*self.running, *self.waiting))
+
+    def admit(self, prepared: Prepared, step: int) -> None:
+        """Make its items, candidates outermost, so that the first candidate is encoded first."""
+        self.prepared = prepared
+        self.arrived_at = step
+        self.stages = {"queue": self.claim.queued_seconds, "decode": prepared.seconds}
+        self.waiting.extend(
+            Item(self, candidate, crop)
+            for candidate in range(self.claim.job.params.n)
+            for crop in range(len(prepared.tiles))
+        )
+
+    def park(self, count: int, step: int) -> None:
+        """Take the items that joined last out of the batch; with their state, they are the next to join."""
+        self.waiting_since = step
+        for _ in range(count):
+            self.waiting.appendleft(self.running.pop())
+
+    def advance(self, item: Item, step: int) -> None:
+        """Count `step` of the loop for a running item."""
+        item.done += 1
+        if item.remaining == 0:
+            self.running.remove(item)
+            self.finished.append(item)
+            self.waiting_since = step
+            if not self.running and not self.waiting and self.joined_at is not None:
+                self.stages["denoise"] = monotonic() - self.joined_at
+
+    def take_fill(self, item: Item, fill: Array) -> list[Array] | None:
+        """Note a decoded item [3, s, s]; answers its candidate's fills, in order, with the last of them."""
+        self.finished.remove(item)
+        self.decoded += 1
+        fills = self.fills.setdefault(item.candidate, {})
+        fills[item.crop] = fill
+        if len(fills) < len(self.prepared_parts.tiles):
+            return None
+        del self.fills[item.candidate]
+        return [fills[crop] for crop in sorted(fills)]
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Add to what a stage took."""
+        self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+
+    def close(self) -> None:
+        """It has failed: drop all that it would still have run."""
+        self.closed = True
+        for items in (self.waiting, self.running, self.finished):
+            items.clear()
+        self.encoded.clear()
+        self.fills.clear()

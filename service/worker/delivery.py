@@ -1,0 +1,91 @@
+"""What became of a job, on its way to the queue: tried again until the queue takes it or nobody waits for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from service import telemetry
+from service.contracts import Failure, Result, Status
+from service.errors import InpaintError
+from service.queue.consumer import Claim, QueueConsumer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """`send` answers whether the job was still ours. `due` and `give_up` are times of the local clock."""
+
+    claim: Claim
+    send: Callable[[], bool]
+    on_accepted: Callable[[], None]
+    due: float
+    give_up: float
+
+    @property
+    def job_id(self) -> str:
+        """Id of the job."""
+        return self.claim.job.id
+
+    def settled(self, give_up: float, retry: float) -> bool:
+        """Try once. False where it should be tried again, in `retry` seconds: the queue did not take it.
+
+        From `give_up` on the job is left to its lease, and another attempt at it is made.
+        """
+        try:
+            accepted = self.send()
+        except Exception as error:
+            self._tell(error)
+            self.due = monotonic() + retry
+            return monotonic() >= give_up
+        if accepted:
+            self.on_accepted()
+        else:
+            logger.info("a job was taken from us in the meantime", extra={"job": self.job_id})
+        return True
+
+    def _tell(self, error: Exception) -> None:
+        words = {"job": self.job_id}
+        if isinstance(error, InpaintError):
+            words["error"] = error.detail
+            logger.warning("the queue did not take what became of a job", extra=words)
+        else:
+            logger.error("a fault of ours kept a job from its delivery", extra=words, exc_info=error)
+
+
+def finishing(consumer: QueueConsumer, claim: Claim, result: Result, lease: float) -> Delivery:
+    """A result."""
+
+    def count() -> None:
+        telemetry.count_job(Status.SUCCEEDED)
+        telemetry.observe_result(result, claim.job.params.priority)
+
+    return _delivery(claim, lambda: consumer.finish(claim, result), count, lease)
+
+
+def failing(consumer: QueueConsumer, claim: Claim, failure: Failure, lease: float) -> Delivery:
+    """A failure."""
+    logger.info("job failed", extra={"job": claim.job.id, "code": failure.code})
+    return _delivery(
+        claim, lambda: consumer.fail(claim, failure), lambda: telemetry.count_job(Status.FAILED), lease
+    )
+
+
+def releasing(consumer: QueueConsumer, claim: Claim, lease: float, *, counted: bool) -> Delivery:
+    """A job put back; its attempt counts if `counted`."""
+    logger.info("job put back", extra={"job": claim.job.id})
+    return _delivery(claim, lambda: consumer.release(claim, counted=counted), _nothing, lease)
+
+
+def _delivery(
+    claim: Claim, send: Callable[[], bool], on_accepted: Callable[[], None], lease: float
+) -> Delivery:
+    now = monotonic()
+    return Delivery(claim, send, on_accepted, due=now, give_up=now + lease)
+
+
+def _nothing() -> None:
+    """A job that was put back has not ended."""

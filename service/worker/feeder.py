@@ -1,0 +1,256 @@
+"""The thread that does all of a worker's traffic with the queue, so that the step loop never waits for it.
+
+It claims what the loop wishes for, holds what was claimed, tells progress, and delivers what became of jobs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from service.contracts import Failure, Progress, Result
+from service.errors import Unavailable
+from service.queue.consumer import Claim, QueueConsumer
+from service.settings import Settings
+from service.worker.delivery import Delivery, failing, finishing, releasing
+from service.worker.events import FeederEnded, Inbox, JobLeft, JobsClaimed
+from service.worker.pulse import Pulse
+
+logger = logging.getLogger(__name__)
+
+CLAIM_POLL = 1.0  # seconds; what a lost wake message costs at most
+REPORT_EVERY = 0.1  # seconds between two reports of progress; how late a cancel is seen at most
+QUEUE_RETRY = 0.5  # seconds between two tries while the queue does not answer
+REACHED_WITHIN = 15.0  # seconds without an answer of the queue after which a worker is not ready
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the loop wants claimed, once it has seen what claim number `seen` brought."""
+
+    places: int
+    idle: bool
+    drain_time: float
+    seen: int
+
+
+NOTHING = Wish(0, idle=False, drain_time=0.0, seen=0)
+
+
+class Feeder:
+    """The thread and its small desk. `on_claims` is called in it with new claims, once the inbox has them."""
+
+    def __init__(
+        self,
+        consumer: QueueConsumer,
+        settings: Settings,
+        models: Sequence[str],
+        pulse: Pulse,
+        inbox: Inbox,
+        on_claims: Callable[[Sequence[Claim]], None],
+    ) -> None:
+        self._consumer = consumer
+        self._lease = settings.lease
+        self._renew_every = settings.renew_every
+        self._models = models
+        self._pulse = pulse
+        self._inbox = inbox
+        self._on_claims = on_claims
+        self._desk = threading.Lock()  # never held while the queue is asked
+        self._held: dict[str, Claim] = {}
+        self._progress: dict[str, Progress] = {}
+        self._deliveries: list[Delivery] = []
+        self._wish = NOTHING
+        self._claims = 0
+        self._jobs_wait = True
+        self._stir = threading.Event()
+        self._closed = False
+        self._ending = False
+        self._counted = False
+        self._give_up = float("inf")
+        self._reached_at = monotonic()
+        self._claim_at = self._renew_at = self._report_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
+
+    @property
+    def in_touch(self) -> bool:
+        """Whether the queue answered lately."""
+        return monotonic() - self._reached_at <= REACHED_WITHIN
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Ids of the jobs that this worker holds, what is still to be delivered included."""
+        with self._desk:
+            return (*self._held, *(delivery.job_id for delivery in self._deliveries))
+
+    def start(self) -> None:
+        """Begin; the worker is registered."""
+        self._thread.start()
+
+    def close(self, give_up: float) -> None:
+        """Claim nothing more, and deliver nothing after `give_up` on the local clock. Takes no lock."""
+        self._give_up = give_up
+        self._closed = True
+
+    def stop(self, *, counted: bool = False) -> None:
+        """Give back what is held, deliver the rest, and end. `counted`: their attempt counts, it may be their
+        fault.
+        """
+        self._counted = counted
+        self._closed = self._ending = True
+        self._stir.set()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """Say that jobs may be waiting."""
+        self._jobs_wait = True
+        self._stir.set()
+
+    def wish(self, wish: Wish) -> None:
+        """Say what should be claimed from now on; counts only if no claim has brought anything since `seen`."""
+        grown = wish.places > self._wish.places or wish.seen != self._wish.seen
+        self._wish = wish
+        if grown and wish.places:
+            self._stir.set()
+
+    def note(self, job_id: str, progress: Progress) -> None:
+        """Say how far a job is; the last word before the next report is told."""
+        with self._desk:
+            if job_id in self._held:
+                self._progress[job_id] = progress
+
+    def forget(self, job_id: str) -> None:
+        """Hold a job no longer: its deadline has passed, and the queue ends it itself."""
+        with self._desk:
+            self._let_go(job_id)
+
+    def finish(self, job_id: str, result: Result) -> None:
+        """Deliver a result; nothing where the job is not held any more."""
+        self._settle(job_id, lambda claim: finishing(self._consumer, claim, result, self._lease))
+
+    def fail(self, job_id: str, failure: Failure) -> None:
+        """Deliver a failure; nothing where the job is not held any more."""
+        self._settle(job_id, lambda claim: failing(self._consumer, claim, failure, self._lease))
+
+    def _settle(self, job_id: str, delivery_of: Callable[[Claim], Delivery]) -> None:
+        with self._desk:
+            claim = self._let_go(job_id)
+            if claim is not None:
+                self._deliveries.append(delivery_of(claim))
+        self._stir.set()
+
+    def _let_go(self, job_id: str) -> Claim | None:
+        self._progress.pop(job_id, None)
+        return self._held.pop(job_id, None)
+
+    def _run(self) -> None:
+        try:
+            self._consumer.listen(self._models, self.wake)
+            while not (self._ending and not self.held):
+                self._stir.wait(self._pause())
+                self._stir.clear()
+                self._turn()
+        except BaseException as error:
+            logger.critical("the feeder thread has died", exc_info=error)
+            self._inbox.put(FeederEnded(error))
+
+    def _pause(self) -> float:
+        with self._desk:
+            if any(delivery.due <= monotonic() for delivery in self._deliveries):
+                return 0.0
+            return REPORT_EVERY if self._held or self._deliveries else CLAIM_POLL
+
+    def _turn(self) -> None:
+        """One round of everything that is due. In an outage nothing else is tried: each try may take seconds."""
+        if self._ending:
+            self._release_all()
+        try:
+            self._deliver()
+            self._renew()
+            self._claim()
+            self._report()
+            self._consumer.keep_up()
+        except Unavailable as error:
+            logger.warning("the queue does not answer or is full", extra={"error": error.detail})
+            self._await_queue()
+        except Exception:
+            logger.exception("the feeder met a fault of ours and goes on")
+            self._await_queue()
+        else:
+            self._reached_at = monotonic()
+
+    def _await_queue(self) -> None:
+        """Wait a little; only an orderly end is not kept waiting."""
+        if not self._ending:
+            time.sleep(QUEUE_RETRY)
+
+    def _release_all(self) -> None:
+        with self._desk:
+            released = [
+                releasing(self._consumer, claim, self._lease, counted=self._counted)
+                for claim in self._held.values()
+            ]
+            self._deliveries += released
+            self._held.clear()
+            self._progress.clear()
+
+    def _renew(self) -> None:
+        """Also what is to be delivered. A device that hangs gets its jobs taken."""
+        if monotonic() < self._renew_at or not self._pulse.keeps_leases:
+            return
+        with self._desk:
+            claims = [*self._held.values(), *(delivery.claim for delivery in self._deliveries)]
+        self._renew_at = monotonic() + self._renew_every
+        if claims:
+            owned = {claim.job.id for claim in self._consumer.renew(claims)}
+            self._drop({claim.job.id for claim in claims} - owned)
+
+    def _deliver(self) -> None:
+        """Try the first delivery that is due; one a turn, so that leases are renewed in between."""
+        with self._desk:
+            due = next((one for one in self._deliveries if one.due <= monotonic()), None)
+        if due is None or not due.settled(min(due.give_up, self._give_up), QUEUE_RETRY):
+            return
+        with self._desk:
+            self._deliveries.remove(due)
+        self._inbox.put(JobLeft(due.job_id))
+
+    def _claim(self) -> None:
+        wish = self._wish
+        polled = monotonic() >= self._claim_at
+        if self._closed or not wish.places or wish.seen != self._claims or not (self._jobs_wait or polled):
+            return
+        self._jobs_wait = False  # before the claim: a wake that comes meanwhile is for the next one
+        self._claim_at = monotonic() + CLAIM_POLL
+        claimed = self._consumer.claim(
+            self._models, places=wish.places, idle=wish.idle, drain_time=wish.drain_time
+        )
+        if not claimed.claims and not claimed.drain:
+            return
+        self._jobs_wait = True
+        self._claims += 1
+        with self._desk:
+            self._held.update((claim.job.id, claim) for claim in claimed.claims)
+        self._inbox.put(JobsClaimed(self._claims, claimed.claims, claimed.drain))
+        self._on_claims(claimed.claims)
+
+    def _report(self) -> None:
+        if monotonic() < self._report_at:
+            return
+        self._report_at = monotonic() + REPORT_EVERY
+        with self._desk:
+            reports = [(claim, self._progress.pop(job_id, None)) for job_id, claim in self._held.items()]
+        if reports:
+            self._drop(self._consumer.report(reports))
+
+    def _drop(self, lost: set[str]) -> None:
+        for job_id in lost:
+            with self._desk:
+                held = self._let_go(job_id) is not None
+            if held:
+                logger.info("a job is no longer ours", extra={"job": job_id})
+                self._inbox.put(JobLeft(job_id))

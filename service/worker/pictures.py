@@ -1,0 +1,97 @@
+"""The threads that decode and encode pictures beside the step loop, so that the device never waits for a PNG."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import numpy as np
+
+from service.contracts import Failure, Job, Result
+from service.engine.base import Array, EngineInfo, Tile
+from service.engine.inpaint import sampling_table
+from service.imaging.retouch import finish, prepare
+from service.settings import Settings
+from service.worker.batch import HeldJob, Prepared
+from service.worker.failures import failure_of
+
+
+class PicturePool:
+    """`picture_threads` threads. Their news come by three callbacks, called in them, each with a job's id first."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        info: EngineInfo,
+        *,
+        on_prepared: Callable[[str, Prepared], None],
+        on_result: Callable[[str, Result], None],
+        on_failure: Callable[[str, Failure], None],
+    ) -> None:
+        self._max_pixels = settings.max_pixels
+        self._threads = settings.picture_threads
+        self._info = info
+        self._on_prepared = on_prepared
+        self._on_result = on_result
+        self._on_failure = on_failure
+        self._executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
+        self._lock = threading.Lock()
+        self._encoding = 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether finished pictures pile up here: then more work would only pile up more memory."""
+        return self._encoding > 2 * self._threads
+
+    def prepare(self, job: Job) -> None:
+        """Decode the job's picture and cut its tiles."""
+        self._executor.submit(self._guarded, job.id, lambda: self._prepare(job))
+
+    def encode(self, job: HeldJob, candidate: int, fills: Sequence[Array]) -> None:
+        """Compose and encode one candidate of the fills [3, s, s] of its crops."""
+        with self._lock:
+            self._encoding += 1
+        self._executor.submit(self._guarded, job.claim.job.id, lambda: self._encode(job, candidate, fills))
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait for what has."""
+        self._executor.shutdown(cancel_futures=True)
+
+    def _guarded(self, job_id: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._on_failure(job_id, failure_of(error, job_id))
+
+    def _prepare(self, job: Job) -> None:
+        started = perf_counter()
+        retouch = prepare(
+            job.image, job.mask, job.params, model_size=self._info.image_size, max_pixels=self._max_pixels
+        )
+        tiles = tuple(Tile(image, mask) for image, mask in retouch.tiles)
+        table = sampling_table(self._info, job.params)
+        self._on_prepared(job.id, Prepared(retouch, tiles, table, perf_counter() - started))
+
+    def _encode(self, job: HeldJob, candidate: int, fills: Sequence[Array]) -> None:
+        started = perf_counter()
+        try:
+            picture = finish(job.prepared_parts.retouch, np.stack(fills), job.claim.job.params)
+        finally:
+            with self._lock:
+                self._encoding -= 1
+        if job.answer.add(candidate, picture, perf_counter() - started):
+            self._on_result(job.claim.job.id, self._result_of(job))
+
+    def _result_of(self, job: HeldJob) -> Result:
+        pictures = job.answer.pictures
+        return Result(
+            pictures=tuple(picture.data for picture in pictures),
+            content_type=pictures[0].content_type,
+            seeds=job.seeds,
+            model=self._info.model,
+            boxes=job.prepared_parts.retouch.boxes,
+            stages=job.stages | {"encode": job.answer.seconds},
+            notes=pictures[0].notes,
+        )
