@@ -16,8 +16,9 @@ from service.contracts import Failure, Progress, Result
 from service.errors import Unavailable
 from service.queue.consumer import Claim, QueueConsumer
 from service.settings import Settings
-from service.worker.delivery import Delivery, failing, finishing, releasing
+from service.worker.delivery import failing, finishing, releasing
 from service.worker.events import FeederEnded, Inbox, JobLeft, JobsClaimed
+from service.worker.holdings import Holdings
 from service.worker.pulse import Pulse
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ NOTHING = Wish(0, idle=False, drain_time=0.0, seen=0)
 
 
 class Feeder:
-    """The thread and its small desk. `on_claims` is called in it with new claims, once the inbox has them."""
+    """The thread. `on_claims` is called in it with new claims, once the inbox has them."""
 
     def __init__(
         self,
@@ -60,10 +61,7 @@ class Feeder:
         self._pulse = pulse
         self._inbox = inbox
         self._on_claims = on_claims
-        self._desk = threading.Lock()  # never held while the queue is asked
-        self._held: dict[str, Claim] = {}
-        self._progress: dict[str, Progress] = {}
-        self._deliveries: list[Delivery] = []
+        self._holdings = Holdings()
         self._wish = NOTHING
         self._claims = 0
         self._jobs_wait = True
@@ -84,8 +82,7 @@ class Feeder:
     @property
     def held(self) -> tuple[str, ...]:
         """Ids of the jobs that this worker holds, what is still to be delivered included."""
-        with self._desk:
-            return (*self._held, *(delivery.job_id for delivery in self._deliveries))
+        return self._holdings.job_ids
 
     def start(self) -> None:
         """Begin; the worker is registered."""
@@ -119,33 +116,21 @@ class Feeder:
 
     def note(self, job_id: str, progress: Progress) -> None:
         """Say how far a job is; the last word before the next report is told."""
-        with self._desk:
-            if job_id in self._held:
-                self._progress[job_id] = progress
+        self._holdings.note(job_id, progress)
 
     def forget(self, job_id: str) -> None:
         """Hold a job no longer: its deadline has passed, and the queue ends it itself."""
-        with self._desk:
-            self._let_go(job_id)
+        self._holdings.let_go(job_id)
 
     def finish(self, job_id: str, result: Result) -> None:
         """Deliver a result; nothing where the job is not held any more."""
-        self._settle(job_id, lambda claim: finishing(self._consumer, claim, result, self._lease))
+        self._holdings.settle(job_id, lambda claim: finishing(self._consumer, claim, result, self._lease))
+        self._stir.set()
 
     def fail(self, job_id: str, failure: Failure) -> None:
         """Deliver a failure; nothing where the job is not held any more."""
-        self._settle(job_id, lambda claim: failing(self._consumer, claim, failure, self._lease))
-
-    def _settle(self, job_id: str, delivery_of: Callable[[Claim], Delivery]) -> None:
-        with self._desk:
-            claim = self._let_go(job_id)
-            if claim is not None:
-                self._deliveries.append(delivery_of(claim))
+        self._holdings.settle(job_id, lambda claim: failing(self._consumer, claim, failure, self._lease))
         self._stir.set()
-
-    def _let_go(self, job_id: str) -> Claim | None:
-        self._progress.pop(job_id, None)
-        return self._held.pop(job_id, None)
 
     def _run(self) -> None:
         try:
@@ -159,15 +144,16 @@ class Feeder:
             self._inbox.put(FeederEnded(error))
 
     def _pause(self) -> float:
-        with self._desk:
-            if any(delivery.due <= monotonic() for delivery in self._deliveries):
-                return 0.0
-            return REPORT_EVERY if self._held or self._deliveries else CLAIM_POLL
+        if self._holdings.due() is not None:
+            return 0.0
+        return REPORT_EVERY if self.held else CLAIM_POLL
 
     def _turn(self) -> None:
         """One round of everything that is due. In an outage nothing else is tried: each try may take seconds."""
         if self._ending:
-            self._release_all()
+            self._holdings.settle_all(
+                lambda claim: releasing(self._consumer, claim, self._lease, counted=self._counted)
+            )
         try:
             self._deliver()
             self._renew()
@@ -188,41 +174,28 @@ class Feeder:
         if not self._ending:
             time.sleep(QUEUE_RETRY)
 
-    def _release_all(self) -> None:
-        with self._desk:
-            released = [
-                releasing(self._consumer, claim, self._lease, counted=self._counted)
-                for claim in self._held.values()
-            ]
-            self._deliveries += released
-            self._held.clear()
-            self._progress.clear()
-
     def _renew(self) -> None:
         """Also what is to be delivered. A device that hangs gets its jobs taken."""
         if monotonic() < self._renew_at or not self._pulse.keeps_leases:
             return
-        with self._desk:
-            claims = [*self._held.values(), *(delivery.claim for delivery in self._deliveries)]
         self._renew_at = monotonic() + self._renew_every
+        claims = self._holdings.claims()
         if claims:
             owned = {claim.job.id for claim in self._consumer.renew(claims)}
             self._drop({claim.job.id for claim in claims} - owned)
 
     def _deliver(self) -> None:
         """Try the first delivery that is due; one a turn, so that leases are renewed in between."""
-        with self._desk:
-            due = next((one for one in self._deliveries if one.due <= monotonic()), None)
-        if due is None or not due.settled(min(due.give_up, self._give_up), QUEUE_RETRY):
-            return
-        with self._desk:
-            self._deliveries.remove(due)
-        self._inbox.put(JobLeft(due.job_id))
+        due = self._holdings.due()
+        if due is not None and due.settled(min(due.give_up, self._give_up), QUEUE_RETRY):
+            self._holdings.delivered(due)
+            self._inbox.put(JobLeft(due.job_id))
 
     def _claim(self) -> None:
+        """Nothing for a device that hangs: its loop can't take the wish back, and would cost jobs an attempt."""
         wish = self._wish
-        polled = monotonic() >= self._claim_at
-        if self._closed or not wish.places or wish.seen != self._claims or not (self._jobs_wait or polled):
+        wanted = wish.places and wish.seen == self._claims and not self._closed and self._pulse.keeps_leases
+        if not wanted or not (self._jobs_wait or monotonic() >= self._claim_at):
             return
         self._jobs_wait = False  # before the claim: a wake that comes meanwhile is for the next one
         self._claim_at = monotonic() + CLAIM_POLL
@@ -233,24 +206,20 @@ class Feeder:
             return
         self._jobs_wait = True
         self._claims += 1
-        with self._desk:
-            self._held.update((claim.job.id, claim) for claim in claimed.claims)
-        self._inbox.put(JobsClaimed(self._claims, claimed.claims, claimed.drain))
+        self._holdings.hold(claimed.claims)
+        self._inbox.put(JobsClaimed(self._claims, claimed.claims, claimed.drain, monotonic()))
         self._on_claims(claimed.claims)
 
     def _report(self) -> None:
         if monotonic() < self._report_at:
             return
         self._report_at = monotonic() + REPORT_EVERY
-        with self._desk:
-            reports = [(claim, self._progress.pop(job_id, None)) for job_id, claim in self._held.items()]
+        reports = self._holdings.reports()
         if reports:
             self._drop(self._consumer.report(reports))
 
     def _drop(self, lost: set[str]) -> None:
         for job_id in lost:
-            with self._desk:
-                held = self._let_go(job_id) is not None
-            if held:
+            if self._holdings.let_go(job_id):
                 logger.info("a job is no longer ours", extra={"job": job_id})
                 self._inbox.put(JobLeft(job_id))
