@@ -156,8 +156,9 @@ def test_the_service_ends_with_a_reason_where_no_device_is_there(small_model: Pa
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
-def test_a_killed_service_takes_its_children_and_their_files_along() -> None:
-    with serving() as service:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_service_takes_its_children_and_their_files_along(workers: int) -> None:
+    with serving("--workers", str(workers)) as service:
         service.await_ready()
         service.process.kill()
         service.end()
