@@ -21,7 +21,7 @@ from service.edge.grpc_messages import (
     refuse_unknown_fields,
     result_message,
 )
-from service.edge.grpc_uploads import Upload, read_upload, refuse_absence, refuse_size
+from service.edge.grpc_uploads import Upload, lingering, read_upload, refuse_absence, refuse_size
 from service.edge.state import EdgeState
 from service.pb.moebius.v1 import inpaint_pb2 as pb
 from service.pb.moebius.v1.inpaint_pb2_grpc import InpaintServiceServicer
@@ -49,8 +49,9 @@ class InpaintServicer(InpaintServiceServicer):
     ) -> AsyncGenerator[pb.InpaintStreamResponse]:
         """Chunks in; events, then chunks out."""
         with telemetry.counting_rejections():
-            client = self._client(context)
-            upload = await read_upload(request_iterator, self._edge.settings.max_upload_bytes)
+            async with lingering(request_iterator):
+                client = self._client(context)
+                upload = await read_upload(request_iterator, self._edge.settings.max_upload_bytes)
             asked = self._asked(client, upload, seconds_left(context))
         async with aclosing(handlers.inpaint_events(self._queue, self._edge.settings, asked)) as items:
             async for item in items:

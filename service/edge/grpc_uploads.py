@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from service.edge.grpc_messages import refuse_unknown_fields
@@ -28,14 +28,6 @@ async def read_upload(requests: AsyncIterator[pb.InpaintStreamRequest], max_byte
     """Read until the client has ended its side. Raises `InvalidRequest`, MissingPart, PayloadTooLarge as soon as
     both files have more than `max_bytes`, and UnknownField.
     """
-    try:
-        return await _read(requests, max_bytes)
-    except InpaintError:
-        await _linger(requests)
-        raise
-
-
-async def _read(requests: AsyncIterator[pb.InpaintStreamRequest], max_bytes: int) -> Upload:
     header: pb.InpaintHeader | None = None
     files = {"image_chunk": bytearray(), "mask_chunk": bytearray()}
     async for request in requests:
@@ -62,14 +54,19 @@ async def _read(requests: AsyncIterator[pb.InpaintStreamRequest], max_bytes: int
     return Upload(image, mask, header.params, header.idempotency_key)
 
 
-async def _linger(requests: AsyncIterator[pb.InpaintStreamRequest]) -> None:
-    """Throw away what is still under way, for a moment: some clients lose the answer when a write of theirs
-    fails (grpc.aio reports "Internal error from Core").
+@asynccontextmanager
+async def lingering(requests: AsyncIterator[pb.InpaintStreamRequest]) -> AsyncIterator[None]:
+    """Before the block's refusal leaves, throw away what is still under way, for a moment: some clients lose the
+    answer when a write of theirs fails (grpc.aio reports "Internal error from Core").
     """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER):
-            async for _ in requests:
-                pass
+    try:
+        yield
+    except InpaintError:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                async for _ in requests:
+                    pass
+        raise
 
 
 def refuse_size(size: int, max_bytes: int) -> None:

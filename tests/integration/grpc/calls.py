@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from grpc_status import rpc_status
 
 from service.pb.moebius.v1 import inpaint_pb2 as pb
@@ -42,6 +44,17 @@ def upload(image: bytes = PHOTO, mask: bytes = MASK, **header: Any) -> Iterator[
         for start in range(0, len(data), CHUNK):
             chunk: Any = {name: data[start : start + CHUNK]}
             yield pb.InpaintStreamRequest(**chunk)
+
+
+def health(channel: grpc.aio.Channel) -> Any:
+    """A client of the standard health service; its stubs know no methods."""
+    return HealthStub(channel)
+
+
+def reflect(channel: grpc.aio.Channel) -> Any:
+    """The one method of the reflection service; its stubs know no asynchronous channel."""
+    stub: Any = ServerReflectionStub
+    return stub(channel).ServerReflectionInfo
 
 
 @dataclass
