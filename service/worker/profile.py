@@ -19,8 +19,16 @@ from service.queue.fairness import cost_of
 
 GOOD_ENOUGH = 0.95  # of the best throughput: above it a larger batch only makes each step slower
 TYPICAL = Params(steps=20, strength=1.0, guidance_scale=2.0)
-MOST_REPEATS = 3
-LONG = 0.25  # seconds: a call that takes as long is repeated once only
+TURN_SECONDS = (
+    0.002  # of the loop's own work around a step, roughly: it makes batches of very short steps worth it
+)
+GAIN = 1.05  # of throughput, for which a larger batch is tried
+LONG = (
+    0.75  # seconds: joins, cancels and deadlines wait for a step's end, so that one as long must bring more
+)
+GAIN_OF_A_LONG_STEP = 1.25
+FEWEST_CALLS, MOST_CALLS = 2, 10
+ENOUGH = 0.1  # seconds of calls together
 GUIDED_ROW = StepCoefficients(timestep=500, a=1.0, b=0.0, guidance=2.0)
 
 Clock = Callable[[], float]
@@ -52,7 +60,7 @@ class BatchProfile:
         Where steps grow with the batch, a small one lets earlier jobs end earlier; where they don't, the
         largest is the best.
         """
-        throughputs = {batch: batch / seconds for batch, seconds in self.step_seconds.items()}
+        throughputs = {batch: _items_a_second(batch, seconds) for batch, seconds in self.step_seconds.items()}
         wanted = GOOD_ENOUGH * max(throughputs.values())
         return min(batch for batch, throughput in throughputs.items() if throughput >= wanted)
 
@@ -83,17 +91,30 @@ def measure(engine: Engine, *, clock: Clock = perf_counter) -> BatchProfile:
 def _step_seconds(engine: Engine, encoded: Any, clock: Clock) -> dict[int, float]:
     measured: dict[int, float] = {}
     for batch in _doubling(engine.limits.batch_sizes):
+        if not _is_worth_a_try(batch, measured):
+            break
         try:
-            seconds = _guided_step(engine, encoded, batch, clock)
+            measured[batch] = _guided_step(engine, encoded, batch, clock)
         except DeviceOutOfMemory:
             if not measured:
                 raise
             break
-        best = max((size / measured[size] for size in measured), default=0.0)
-        measured[batch] = seconds
-        if GOOD_ENOUGH * batch / seconds <= best:
-            break
     return measured
+
+
+def _is_worth_a_try(batch: int, measured: dict[int, float]) -> bool:
+    """Whether the last larger batch brought enough throughput to go on; a long step must have brought more."""
+    if len(measured) < 2:
+        return True
+    *smaller, last = measured
+    best = max(_items_a_second(size, measured[size]) for size in smaller)
+    gain = _items_a_second(last, measured[last]) / best
+    expected = measured[last] * batch / last
+    return gain >= (GAIN_OF_A_LONG_STEP if expected > LONG else GAIN)
+
+
+def _items_a_second(batch: int, step_seconds: float) -> float:
+    return batch / (step_seconds + TURN_SECONDS)
 
 
 def _doubling(sizes: tuple[int, ...]) -> list[int]:
@@ -115,9 +136,9 @@ def _guided_step(engine: Engine, encoded: Any, batch: int, clock: Clock) -> floa
 
 
 def _fastest(call: Callable[[], Any], clock: Clock) -> tuple[float, Any]:
-    """Seconds of the fastest of a few calls, and what the last one answered."""
+    """Seconds of the fastest of a few calls, more of them where they are short, and what the last one answered."""
     times: list[float] = []
-    while len(times) < 2 or (len(times) < MOST_REPEATS and times[-1] < LONG):
+    while len(times) < FEWEST_CALLS or (len(times) < MOST_CALLS and sum(times) < ENOUGH):
         started = clock()
         answer = call()
         times.append(clock() - started)

@@ -84,6 +84,19 @@ class TestMeasuring:
     def test_it_ends_when_a_doubling_brings_no_more_throughput(self) -> None:
         assert set(TimedEngine(linear, POWERS).measure().step_seconds) == {1, 2}
 
+    def test_a_long_step_must_bring_more_to_be_tried(self) -> None:
+        """The last doubling brought 14 %: enough to go on with steps of 0.02 s, not with steps of 2 s."""
+        assert set(TimedEngine(lambda batch: 0.004 + 0.012 * batch, POWERS).measure().step_seconds) == {
+            1,
+            2,
+            4,
+            8,
+        }
+        assert set(TimedEngine(lambda batch: 0.4 + 1.2 * batch, POWERS).measure().step_seconds) == {1, 2}
+
+    def test_a_long_step_whose_batch_is_free_is_tried(self) -> None:
+        assert set(TimedEngine(lambda batch: 2.0, POWERS).measure().step_seconds) == {1, 2, 4, 8}
+
     def test_of_sizes_that_lie_close_the_doublings_and_the_largest_are_measured(self) -> None:
         profile = TimedEngine(flat, tuple(range(1, 13))).measure()
         assert set(profile.step_seconds) == {1, 2, 4, 8, 12}
@@ -104,6 +117,9 @@ class TestTheCap:
 
     def test_a_linear_device_runs_one_item_so_that_earlier_jobs_end_earlier(self) -> None:
         assert TimedEngine(linear, POWERS).measure().cap == 1
+
+    def test_steps_shorter_than_the_loops_own_work_are_batched_whatever_was_measured(self) -> None:
+        assert BatchProfile({1: 0.0001, 2: 0.0002, 4: 0.0002, 8: 0.0009}, 0.1, 0.1).cap == 8
 
     def test_the_smallest_size_near_the_best_throughput_is_enough(self) -> None:
         profile = BatchProfile({1: 1.0, 2: 1.2, 4: 2.2, 8: 4.2}, 0.1, 0.1)  # per second: 1, 1.67, 1.82, 1.90
