@@ -110,3 +110,4 @@ EVENT_STREAM: dict[str, Any] = {
     "or dead_lettered; an event `problem` tells why it ends before. A comment every 15 seconds keeps it open.",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
+NOTHING_LEFT = {"description": "The job has ended, and Last-Event-ID names its last event: do not come back."}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from service.contracts import TERMINAL
 from service.edge import handlers, schemas
 from service.edge.answers import result_answer
 from service.edge.event_stream import EventStream
-from service.edge.job_schemas import EVENT_STREAM, JOBS, JobDocument, job_document
+from service.edge.job_schemas import EVENT_STREAM, JOBS, NOTHING_LEFT, JobDocument, job_document
 from service.edge.negotiation import choose_result_form
 from service.edge.state import Client, Edge
 
@@ -57,11 +59,19 @@ async def get_result(
     f"{JOBS}/{{job_id}}/events",
     summary="Watch a job",
     response_class=Response,
-    responses={200: EVENT_STREAM, **schemas.problem_responses(*REFUSALS)},
+    responses={200: EVENT_STREAM, 204: NOTHING_LEFT, **schemas.problem_responses(*REFUSALS)},
 )
 async def watch_job(job_id: str, edge: Edge, client: Client, last_event_id: LastEventId = "") -> Response:
-    """Position in the queue, step k of n and the end, as Server-Sent Events. To leave does not touch the job."""
-    await handlers.job_status(edge.queue, job_id, client)  # an unknown job is told before the stream begins
+    """Position in the queue, step k of n and the end, as Server-Sent Events. To leave does not touch the job.
+    204 to who has seen the end already: browsers come back until they are told so.
+    """
+    job = await handlers.job_status(
+        edge.queue, job_id, client
+    )  # an unknown one is told before the stream begins
+    if last_event_id and job.status in TERMINAL:
+        async with aclosing(handlers.job_events(edge.queue, job_id, client, last_event_id)) as left:
+            if await anext(left, None) is None:
+                return Response(status_code=204)
     return EventStream(handlers.job_events(edge.queue, job_id, client, last_event_id), edge.stopping)
 
 

@@ -39,6 +39,7 @@ class FlatWorker:
         self.consumer = QueueConsumer(queue_url, settings, registration)
         self.hold = threading.Event()
         self.progress: Progress | None = None
+        self.idle_turns = 0
         self.notes: tuple[str, ...] = ()
         self.claims: list[Claim] = []
         self.dropped: set[str] = set()
@@ -57,7 +58,9 @@ class FlatWorker:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """No job ends meanwhile, but by its client or its deadline."""
+        """No job ends meanwhile, but by its client or its deadline. Those sent before have ended."""
+        seen = self.idle_turns
+        until(lambda: self.idle_turns > seen + 1)  # the first one may have begun before the last job was sent
         self.hold.set()
         try:
             yield
@@ -68,13 +71,16 @@ class FlatWorker:
     def _run(self) -> None:
         while not self._stop.wait(0.005):
             self.consumer.keep_up()
-            for claim in self.consumer.claim([SERVED.name], places=1, idle=True).claims:
+            claims = self.consumer.claim([SERVED.name], places=1, idle=True).claims
+            for claim in claims:
                 self.claims.append(claim)
                 self._answer(claim)
+            self.idle_turns += not claims
 
     def _answer(self, claim: Claim) -> None:
         told: Progress | None = None
         while self.hold.is_set() and not self._stop.wait(0.01):
+            self.consumer.keep_up()
             news, told = None if self.progress == told else self.progress, self.progress
             if self.consumer.report([(claim, news)]):
                 self.dropped.add(claim.job.id)

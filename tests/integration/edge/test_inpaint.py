@@ -151,26 +151,20 @@ def test_what_had_to_change_is_told_in_a_header_of_one_line(client: httpx.Client
 
 def test_a_client_that_leaves_takes_its_job_along(client: httpx.Client, worker: FlatWorker) -> None:
     """Work that runs on after the client has left is paid by those who wait."""
-    known = len(worker.claims)
-    worker.hold.set()
-    try:
+    with worker.held():
+        known = len(worker.claims)
         with pytest.raises(httpx.ReadTimeout):
             client.post(ROUTE, files=FILES, timeout=httpx.Timeout(20, read=0.5))
         until(lambda: len(worker.claims) > known)
         abandoned = worker.claims[known].job.id
         until(lambda: abandoned in worker.dropped)
-    finally:
-        worker.hold.clear()
     until(lambda: 'code="499"' in client.get("/metrics").text)
     assert 'inpaint_jobs_total{outcome="cancelled"}' in client.get("/metrics").text
 
 
 def test_a_deadline_that_passes_is_told_as_such(client: httpx.Client, worker: FlatWorker) -> None:
-    worker.hold.set()
-    try:
+    with worker.held():
         answer = client.post(ROUTE, files=FILES, data={"timeout": "0.3"})
-    finally:
-        worker.hold.clear()
     assert answer.status_code == 504
     assert answer.json()["code"] == "job_expired"
     assert answer.json()["retryable"] is True

@@ -58,12 +58,22 @@ def test_a_job_that_has_ended_is_told_from_the_start(client: httpx.Client, worke
     assert kinds[-1] == ("cancelled", "job_cancelled")
 
 
-@pytest.mark.parametrize("after", ["nonsense", "-1", "0", "9" * 32, "9" * 5000], ids=lambda after: after[:8])
+def test_who_has_seen_the_end_is_told_not_to_come_back(client: httpx.Client) -> None:
+    """A browser's EventSource opens every stream again that ends, until it gets 204."""
+    job = submitted(client)
+    with watching(client, job["id"]) as events:
+        *_, last = events
+    answer = client.get(job["links"]["events"], headers={"Last-Event-ID": last.id or ""})
+    assert answer.status_code == 204
+    assert answer.content == b""
+
+
+@pytest.mark.parametrize("after", ["nonsense", "-1", "0", "9" * 5000], ids=lambda after: after[:8])
 def test_an_id_that_was_never_given_does_no_harm(client: httpx.Client, after: str) -> None:
     job = submitted(client)
     until(lambda: status_of(client, job["id"]) == "succeeded")
     with watching(client, job["id"], after=after) as events:
-        list(events)
+        assert [event.kind for event in events][-1] == "succeeded"
 
 
 def test_a_watcher_that_leaves_does_not_touch_the_job(client: httpx.Client, worker: FlatWorker) -> None:

@@ -10,7 +10,7 @@ import pytest
 from service.contracts import Progress
 from service.errors import ERROR_TABLE
 from tests.integration.edge.live_edge import FlatWorker, until
-from tests.integration.edge.pictures import JPEG, PHOTO, SIZE, decode
+from tests.integration.edge.pictures import JPEG, PHOTO, SIZE, decode, encode, mask, photo
 from tests.integration.edge.requests import AS_JSON, FILES, status_of, submitted
 
 UNKNOWN = "s0-" + "0" * 32
@@ -176,9 +176,12 @@ def test_a_job_goes_on_without_its_client(client: httpx.Client, worker: FlatWork
 
 
 def test_a_job_says_how_many_places_it_takes(client: httpx.Client, worker: FlatWorker) -> None:
-    boxes = client.post("/v1/inpaint", files=FILES, headers=AS_JSON).json()["boxes"]
-    assert worker.claims[-1].job.places == len(boxes)
-    client.post("/v1/inpaint", files=FILES, data={"n": "3"}, headers=AS_JSON).raise_for_status()
+    far_apart = mask((900, 100))
+    far_apart.paste(255, (820, 40, 850, 60))
+    pictures = {"image": ("p.png", encode(photo(size=(900, 100)))), "mask": ("m.png", encode(far_apart))}
+    boxes = client.post("/v1/inpaint", files=pictures, headers=AS_JSON).json()["boxes"]
+    assert worker.claims[-1].job.places == len(boxes) > 1
+    client.post("/v1/inpaint", files=pictures, data={"n": "3"}, headers=AS_JSON).raise_for_status()
     assert worker.claims[-1].job.places == 3 * len(boxes)
 
 
