@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+BUF_VERSION := 1.75.0
+BUF := $(VENV)/buf-$(BUF_VERSION)/node_modules/.bin/buf
+
 SERVING := $(VENV)/.serving
 EVERYTHING := $(VENV)/.everything
 INSTALL := VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint constraints.txt --editable
@@ -12,7 +15,7 @@ ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
-.PHONY: help demo serve test lint format bench clean
+.PHONY: help demo serve test lint format proto buf bench clean
 .DELETE_ON_ERROR:
 
 help:  ## This list
@@ -27,20 +30,35 @@ serve: $(SERVING)  ## Start the service and keep it up until Ctrl-C; make serve 
 test: $(EVERYTHING)  ## All tests; make test TESTS=tests/unit for some
 	$(BIN)/python -m pytest $(TESTS)
 
-lint: $(EVERYTHING)  ## ruff and mypy, both strict
+lint: $(EVERYTHING)  ## ruff and mypy, both strict, and whether service/pb is what proto/ gives
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/generate_pb.py --check
 
 format: $(EVERYTHING)  ## Let ruff repair what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+proto: $(EVERYTHING)  ## Make service/pb from proto/
+	$(BIN)/python scripts/generate_pb.py
+
+buf:  ## Check the gRPC interface: lint, format, and whether it breaks clients of the last release; needs npm
+	@command -v npm >/dev/null || { echo 'SKIPPED: buf comes from npm, which is not here' >&2; exit 0; }; \
+	set -ex; \
+	$(MAKE) --silent $(BUF); \
+	$(BUF) lint; \
+	$(BUF) format --diff --exit-code; \
+	$(BUF) breaking --against proto/released.binpb
 
 bench: $(EVERYTHING)  ## Measure the engines here; writes benchmarks/results/
 	$(BIN)/python -m benchmarks engine
 
 clean:  ## Remove what these targets made
 	rm -rf $(VENV) out
+
+$(BUF):
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/buf-$(BUF_VERSION) @bufbuild/buf@$(BUF_VERSION)
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
