@@ -95,9 +95,9 @@ class HeldJob:
     stages: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, claim: Claim, order: int, step: int) -> HeldJob:
-        """A job that was claimed just now, at this step."""
-        return cls(claim, order, monotonic(), step, Answer(claim.job.params.n))
+    def of(cls, claim: Claim, order: int, at: float, step: int) -> HeldJob:
+        """A job that was claimed `at` a time of the local clock, and that the loop learned of at `step`."""
+        return cls(claim, order, at, step, Answer(claim.job.params.n))
 
     @property
     def expires_at(self) -> float:

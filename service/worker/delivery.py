@@ -68,16 +68,21 @@ def finishing(consumer: QueueConsumer, claim: Claim, result: Result, lease: floa
 
 def failing(consumer: QueueConsumer, claim: Claim, failure: Failure, lease: float) -> Delivery:
     """A failure."""
-    logger.info("job failed", extra={"job": claim.job.id, "code": failure.code})
-    return _delivery(
-        claim, lambda: consumer.fail(claim, failure), lambda: telemetry.count_job(Status.FAILED), lease
-    )
+
+    def count() -> None:
+        logger.info("job failed", extra={"job": claim.job.id, "code": failure.code})
+        telemetry.count_job(Status.FAILED)
+
+    return _delivery(claim, lambda: consumer.fail(claim, failure), count, lease)
 
 
 def releasing(consumer: QueueConsumer, claim: Claim, lease: float, *, counted: bool) -> Delivery:
     """A job put back; its attempt counts if `counted`."""
-    logger.info("job put back", extra={"job": claim.job.id})
-    return _delivery(claim, lambda: consumer.release(claim, counted=counted), _nothing, lease)
+
+    def tell() -> None:
+        logger.info("job put back", extra={"job": claim.job.id})
+
+    return _delivery(claim, lambda: consumer.release(claim, counted=counted), tell, lease)
 
 
 def _delivery(
@@ -86,6 +91,3 @@ def _delivery(
     now = monotonic()
     return Delivery(claim, send, on_accepted, due=now, give_up=now + lease)
 
-
-def _nothing() -> None:
-    """A job that was put back has not ended."""

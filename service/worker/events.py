@@ -12,11 +12,12 @@ from service.worker.batch import Prepared
 
 @dataclass(frozen=True, slots=True)
 class JobsClaimed:
-    """The feeder's claim number `number` brought jobs, or the order to drain."""
+    """The feeder's claim number `number` brought jobs, or the order to drain, `at` a time of the local clock."""
 
     number: int
     claims: tuple[Claim, ...]
     drain: bool
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

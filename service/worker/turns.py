@@ -103,7 +103,7 @@ class StepLoop:
         for claim in claimed.claims:
             logger.info("job started", extra={"job": claim.job.id, "attempt": claim.attempt})
             self._jobs_seen += 1
-            self._jobs[claim.job.id] = HeldJob.of(claim, self._jobs_seen, self._steps)
+            self._jobs[claim.job.id] = HeldJob.of(claim, self._jobs_seen, claimed.at, self._steps)
 
     def _drop_expired(self) -> None:
         now = monotonic()

@@ -1,0 +1,82 @@
+"""What a worker holds, as all its threads see it: claims, news of their progress, and what is to be delivered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from service.contracts import Progress
+from service.queue.consumer import Claim
+from service.worker.delivery import Delivery
+
+
+class Holdings:
+    """Thread-safe; its lock is held for moments only, never while the queue is asked.
+
+    A job is held from its claim until it is delivered or let go; meanwhile it becomes a delivery, once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._claims: dict[str, Claim] = {}
+        self._progress: dict[str, Progress] = {}
+        self._deliveries: list[Delivery] = []
+
+    @property
+    def job_ids(self) -> tuple[str, ...]:
+        """Of all jobs held, in whatever stage."""
+        return tuple(claim.job.id for claim in self.claims())
+
+    def claims(self) -> list[Claim]:
+        """All claims, those to be delivered included: their leases are to be renewed."""
+        with self._lock:
+            return [*self._claims.values(), *(delivery.claim for delivery in self._deliveries)]
+
+    def hold(self, claims: Iterable[Claim]) -> None:
+        """Take jobs in."""
+        with self._lock:
+            self._claims.update((claim.job.id, claim) for claim in claims)
+
+    def let_go(self, job_id: str) -> bool:
+        """Hold a job no longer; False where it is not held, or is already to be delivered."""
+        with self._lock:
+            return self._remove(job_id) is not None
+
+    def note(self, job_id: str, progress: Progress) -> None:
+        """Keep the last word on a job's progress for the next report."""
+        with self._lock:
+            if job_id in self._claims:
+                self._progress[job_id] = progress
+
+    def reports(self) -> list[tuple[Claim, Progress | None]]:
+        """The jobs that are worked on, each with what is new since the last call."""
+        with self._lock:
+            return [(claim, self._progress.pop(job_id, None)) for job_id, claim in self._claims.items()]
+
+    def settle(self, job_id: str, delivery_of: Callable[[Claim], Delivery]) -> None:
+        """Make a held job a delivery; nothing where it is not held any more."""
+        with self._lock:
+            claim = self._remove(job_id)
+            if claim is not None:
+                self._deliveries.append(delivery_of(claim))
+
+    def settle_all(self, delivery_of: Callable[[Claim], Delivery]) -> None:
+        """Make every job that is still worked on a delivery."""
+        for claim in self.claims():
+            self.settle(claim.job.id, delivery_of)
+
+    def due(self) -> Delivery | None:
+        """The first delivery whose time has come."""
+        with self._lock:
+            now = monotonic()
+            return next((delivery for delivery in self._deliveries if delivery.due <= now), None)
+
+    def delivered(self, delivery: Delivery) -> None:
+        """A delivery has been made, or given up."""
+        with self._lock:
+            self._deliveries.remove(delivery)
+
+    def _remove(self, job_id: str) -> Claim | None:
+        self._progress.pop(job_id, None)
+        return self._claims.pop(job_id, None)
