@@ -26,7 +26,7 @@ def running(program: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_the_url_is_read_from_the_log(tmp_path: Path) -> None:
-    program = f"print('Moebius is ready at http://127.0.0.1:1', flush=True); {SLEEPS}"
+    program = f"print('Moebius is ready at http://127.0.0.1:1 (gRPC at 127.0.0.1:2)', flush=True); {SLEEPS}"
     with running(program, tmp_path / "log") as process:
         assert await_ready(process, tmp_path / "log") == "http://127.0.0.1:1"
 
