@@ -169,8 +169,9 @@ class QueueClient:
         keys = shard.script_keys
         with queue_errors("submit"):
             async with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.set(shard.key("image", job.id), job.image, ex=UPLOAD_LIFETIME)
-                pipeline.set(shard.key("mask", job.id), job.mask, ex=UPLOAD_LIFETIME)
+                # nx: said again, it leaves the payloads of a job that is queued their lifetime.
+                pipeline.set(shard.key("image", job.id), job.image, ex=UPLOAD_LIFETIME, nx=True)
+                pipeline.set(shard.key("mask", job.id), job.mask, ex=UPLOAD_LIFETIME, nx=True)
                 pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
                 answers = await pipeline.execute(raise_on_error=False)
             for error in answers:

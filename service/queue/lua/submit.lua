@@ -10,6 +10,8 @@ local deadline, lifetime, size, cost, places, steps, weight = unpack(ARGV, 6, 12
 local flow_lifetime, most_jobs, most_bytes, most_memory, key, fingerprint = unpack(ARGV, 13, 18)
 
 if redis.call('EXISTS', JOB .. id) == 1 then
+  -- Where the job has ended already, the repeated submit has stored pictures that nobody will read.
+  if redis.call('HEXISTS', BACKLOG, id) == 0 then redis.call('DEL', IMAGE .. id, MASK .. id) end
   return {'queued', redis.call('HGET', LEDGER, 'epoch'), id}
 end
 local key_of_client = KEY .. client .. ':' .. key
