@@ -1,4 +1,4 @@
-"""`python -m benchmarks engine`: measure here, print the table, keep it and its numbers in benchmarks/results/."""
+"""`python -m benchmarks NAME`: measure here, print the table, keep it and its numbers in benchmarks/results/."""
 
 from __future__ import annotations
 
@@ -6,39 +6,42 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
-from benchmarks.engine import markdown, measure_engines
-from benchmarks.hardware import usable_cores
 from service.errors import InpaintError
-from service.settings import Settings
 
 RESULTS = Path(__file__).resolve().parent / "results"
+NAMES = {
+    "engine": "the backends on one model",
+    "serving": "step batching against whole-request batching under Poisson arrivals",
+    "overhead": "what the server itself costs, beside LitServe",
+    "scale": "throughput with 1 to 8 workers, and of the queue alone",
+    "independence": "a picture alone and in every company",
+    "soak": "memory and keys under steady load",
+}
 
 
 def main() -> None:
-    """Run one benchmark."""
+    """Run one benchmark: its module's add_options, measure and markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("benchmark", choices=["engine"])
-    parser.add_argument("--model", default=Settings().model)
-    parser.add_argument("--rounds", type=int, default=5, help="counted rounds; one before them warms up")
-    parser.add_argument("--steps", type=int, default=20, help="denoising steps of a picture")
-    parser.add_argument("--threads", type=int, default=usable_cores(), help="of each backend")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder for engine.md and engine.json")
+    commands = parser.add_subparsers(dest="benchmark", required=True)
+    for name, about in NAMES.items():
+        command = commands.add_parser(name, help=about)
+        command.add_argument("--output", type=Path, default=RESULTS, help="folder for NAME.md and NAME.json")
+        import_module(f"benchmarks.{name}").add_options(command)
     arguments = parser.parse_args()
+    benchmark = import_module(f"benchmarks.{arguments.benchmark}")
     try:
-        report = measure_engines(
-            arguments.model, rounds=arguments.rounds, steps=arguments.steps, threads=arguments.threads
-        )
+        report = benchmark.measure(arguments)
     except InpaintError as error:
         raise SystemExit(error.detail) from error
-    table = markdown(report, " ".join(["python -m benchmarks", *sys.argv[1:]]))
+    text = benchmark.markdown(report, " ".join(["python -m benchmarks", *sys.argv[1:]]))
     arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "engine.md").write_text(table, encoding="utf-8")
-    (arguments.output / "engine.json").write_text(
-        json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8"
-    )
-    print(table)
+    (arguments.output / f"{arguments.benchmark}.md").write_text(text, encoding="utf-8")
+    numbers = json.dumps(asdict(report), indent=1)
+    (arguments.output / f"{arguments.benchmark}.json").write_text(numbers + "\n", encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

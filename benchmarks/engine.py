@@ -5,6 +5,7 @@ Every backend runs the same seeds on the same crop, in turn, in one process. Que
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.hardware import hardware_line
+from benchmarks.hardware import hardware_line, usable_cores
 from benchmarks.measuring import Spread, ratios, seconds_in_turn
 from service.contracts import Params
 from service.engine.base import Array, Engine, Tile
@@ -91,8 +92,17 @@ def compare(engines: Mapping[str, Engine], *, rounds: int, steps: int) -> list[R
     return sorted(rows, key=lambda row: row.task)
 
 
-def measure_engines(model: str, *, rounds: int, steps: int, threads: int) -> EngineReport:
-    """Open every backend on `model` and compare them. `ArtifactError` if the model or a backend is missing."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command line may say."""
+    parser.add_argument("--model", default=Settings().model)
+    parser.add_argument("--rounds", type=int, default=5, help="counted rounds; one before them warms up")
+    parser.add_argument("--steps", type=int, default=20, help="denoising steps of a picture")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="of each backend")
+
+
+def measure(options: argparse.Namespace) -> EngineReport:
+    """Open every backend on the model and compare them. `ArtifactError` if the model or a backend is missing."""
+    model, rounds, steps, threads = options.model, options.rounds, options.steps, options.threads
     hardware = hardware_line()
     engines: dict[str, Engine] = {
         backend: open_engine(Settings(model=model, backend=backend, device="cpu", threads=threads))

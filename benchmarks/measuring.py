@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
+from typing import TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,3 +54,22 @@ def seconds_in_turn(contenders: Mapping[str, Callable[[], object]], rounds: int)
 def ratios(of: list[float], to: list[float]) -> Spread:
     """Round by round, how many times longer the first took."""
     return Spread.of([one / other for one, other in zip(of, to, strict=True)])
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Of durations, in their unit, interpolated between the two nearest."""
+
+    p50: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Percentiles:
+        """The percentiles of at least one value."""
+        return cls(*map(float, np.percentile(values, (50, 95, 99))))
+
+
+def spread_of(rounds: Sequence[T], value: Callable[[T], float]) -> Spread:
+    """The spread of one number over the rounds."""
+    return Spread.of([value(one) for one in rounds])

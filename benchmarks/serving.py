@@ -1,0 +1,235 @@
+"""Step batching against whole-request batching: one engine, one loop, one queue, the same Poisson arrivals.
+
+The device is simulated (simulated.py), so that two cores can tell latencies; the built-in model on this
+machine's cores tells throughput only. Latency runs from the intended arrival to the visible result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+
+from benchmarks.arrivals import Arrival, poisson_arrivals
+from benchmarks.hardware import hardware_line
+from benchmarks.load import Payload, Served, serve_all
+from benchmarks.measuring import Percentiles, Spread, ratios, spread_of
+from benchmarks.pictures import gradient_and_hole
+from benchmarks.processes import CpuClock, workers
+from benchmarks.queue_servers import queue_server
+from benchmarks.simulated import FLAT, NEAR_LINEAR, Curve
+from benchmarks.tables import heading, table
+from service.settings import Settings
+
+Batching = Literal["step", "request"]
+BATCHINGS: tuple[Batching, ...] = ("request", "step")
+CURVES = (FLAT, NEAR_LINEAR)
+LOADS = (0.5, 0.8, 0.95)
+MIXES: dict[str, tuple[int, ...]] = {"20": (20,), "10, 20 or 40": (10, 20, 40)}
+PICTURE_SIDE = 128
+MAX_BATCH = 8
+WARM_UP = 5.0  # seconds whose arrivals are served but not counted: the batch fills
+CPU_MODEL = "moebius-nano"
+CPU_PICTURES = 12
+CPU_STEPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one run is: which device, which requests, how many."""
+
+    curve: Curve
+    mix: str
+    load: float
+
+    @property
+    def rate(self) -> float:
+        """Arrivals a second."""
+        return self.load * self.curve.capacity(MIXES[self.mix], MAX_BATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: seconds of the counted requests, throughput in pictures a second, and busy cores."""
+
+    latency: Percentiles
+    throughput: float
+    requests: int
+    our_cores: float
+    machine_cores: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """All rounds of one cell under one batching. `p95_ratio` compares with whole requests, round by round."""
+
+    curve: str
+    mix: str
+    load: float
+    rate: float
+    batching: Batching
+    p50: Spread
+    p95: Spread
+    p99: Spread
+    throughput: Spread
+    requests: int
+    our_cores: float
+    machine_cores: float
+    p95_ratio: Spread
+
+
+@dataclass(frozen=True)
+class ServingReport:
+    """All that was measured, and on what."""
+
+    hardware: str
+    rounds: int
+    seconds: float
+    rows: list[Row]
+    cpu_model: str
+    cpu_throughput: dict[str, Spread]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command line may say."""
+    parser.add_argument("--rounds", type=int, default=3, help="of each cell, batchings in turn")
+    parser.add_argument("--seconds", type=float, default=45.0, help="of arrivals in each run")
+    parser.add_argument("--cpu-rounds", type=int, default=2, help="of the built-in model on the CPU; 0: none")
+
+
+def measure(options: argparse.Namespace) -> ServingReport:
+    """Every cell under both batchings."""
+    hardware = hardware_line()
+    cells = [Cell(curve, "20", load) for curve in CURVES for load in LOADS]
+    cells += [Cell(curve, "10, 20 or 40", 0.8) for curve in CURVES]
+    runs: dict[tuple[Cell, Batching], list[Run]] = {}
+    for number in range(options.rounds):
+        for cell in cells:
+            for batching in BATCHINGS if number % 2 else reversed(BATCHINGS):
+                run = simulated_run(cell, batching, options.seconds, seed=number)
+                runs.setdefault((cell, batching), []).append(run)
+    rows = [row_of(cell, batching, runs) for cell in cells for batching in BATCHINGS]
+    cpu = cpu_throughput(options.cpu_rounds)
+    return ServingReport(hardware, options.rounds, options.seconds, rows, CPU_MODEL, cpu)
+
+
+def simulated_run(cell: Cell, batching: Batching, seconds: float, *, seed: int) -> Run:
+    """One run on a fresh queue and a fresh worker."""
+    arrivals = poisson_arrivals(cell.rate, WARM_UP + seconds, steps=MIXES[cell.mix], seed=seed)
+    own = {
+        "backend": "dummy",
+        "dummy_step_seconds": cell.curve.step_seconds,
+        "dummy_item_seconds": cell.curve.item_seconds,
+        "max_batch": MAX_BATCH,
+        "batching": batching,
+    }
+    served, cores = _serve(own, arrivals, Payload(*gradient_and_hole(PICTURE_SIDE)))
+    return run_of(served, *cores)
+
+
+def run_of(served: Sequence[Served], our_cores: float, machine_cores: float) -> Run:
+    """What the counted requests say: those that came after the warm-up. Throughput is that of their results,
+    from the warm-up's end to the last arrival.
+    """
+    counted = [one for one in served if one.arrival.at >= WARM_UP]
+    until = max(one.arrival.at for one in served)
+    finished = sum(WARM_UP <= one.visible_at < until for one in served)
+    latency = Percentiles.of([one.latency for one in counted])
+    return Run(latency, finished / (until - WARM_UP), len(counted), our_cores, machine_cores)
+
+
+def row_of(cell: Cell, batching: Batching, runs: dict[tuple[Cell, Batching], list[Run]]) -> Row:
+    """The rounds of a cell together."""
+    mine = runs[cell, batching]
+    p95 = [run.latency.p95 for run in mine]
+    return Row(
+        curve=cell.curve.name,
+        mix=cell.mix,
+        load=cell.load,
+        rate=cell.rate,
+        batching=batching,
+        p50=spread_of(mine, lambda run: run.latency.p50),
+        p95=Spread.of(p95),
+        p99=spread_of(mine, lambda run: run.latency.p99),
+        throughput=spread_of(mine, lambda run: run.throughput),
+        requests=sum(run.requests for run in mine),
+        our_cores=spread_of(mine, lambda run: run.our_cores).median,
+        machine_cores=spread_of(mine, lambda run: run.machine_cores).median,
+        p95_ratio=ratios(p95, [run.latency.p95 for run in runs[cell, "request"]]),
+    )
+
+
+def cpu_throughput(rounds: int) -> dict[str, Spread]:
+    """Pictures a second of the built-in model on this machine's cores, all requests there at the start."""
+    found: dict[str, list[float]] = {batching: [] for batching in BATCHINGS}
+    arrivals = [Arrival(0.0, CPU_STEPS, seed) for seed in range(CPU_PICTURES)]
+    for number in range(rounds):
+        for batching in BATCHINGS if number % 2 else reversed(BATCHINGS):
+            own = {"model": CPU_MODEL, "device": "cpu", "max_batch": MAX_BATCH, "batching": batching}
+            served, _ = _serve(own, arrivals, Payload(*gradient_and_hole(PICTURE_SIDE), guidance_scale=2.0))
+            found[batching].append(len(served) / max(one.visible_at for one in served))
+    return {batching: Spread.of(values) for batching, values in found.items() if values}
+
+
+def _serve(
+    own: dict[str, object], arrivals: Sequence[Arrival], payload: Payload
+) -> tuple[list[Served], tuple[float, float]]:
+    with queue_server() as url, workers(url, 1, own) as pids:
+        processes = [psutil.Process(os.getpid()), *map(psutil.Process, pids)]
+        before = CpuClock.read(processes)
+        served = asyncio.run(serve_all(url, Settings(), payload, arrivals))
+        return served, CpuClock.read(processes).cores_since(before)
+
+
+def markdown(report: ServingReport, command: str) -> str:
+    """The report as tables, with what was simulated above them."""
+    lines = heading("Step batching against whole-request batching", report.hardware, command)
+    lines += [
+        f"{report.rounds} rounds of {report.seconds:g} s of Poisson arrivals after {WARM_UP:g} s that are not "
+        "counted, batchings in turn on the same arrivals; each cell: median (least - most) of the rounds. "
+        "Latency is from the intended arrival to the visible result, by the service's own queue (appendfsync "
+        f"always) and worker; pictures of {PICTURE_SIDE} pixels, one crop each.",
+        "",
+        f"The device is simulated; a step takes: {'; '.join(curve.text() for curve in CURVES)}. Capacity is "
+        "b / (mean steps x step time at b), b being the batch that the worker chooses from its profile: "
+        + "; ".join(_capacity_text(curve) for curve in CURVES)
+        + ". Both batchings get the same b and the same load.",
+        "",
+    ]
+    lines += table(
+        (
+            *("step time", "steps", "load", "batching", "p50 s", "p95 s", "p99 s", "pictures/s"),
+            *("p95, of whole requests'", "cores busy: ours / machine"),
+        ),
+        [_cells(row) for row in report.rows],
+    )
+    if report.cpu_throughput:
+        lines += [
+            f"{report.cpu_model} on the CPU, {CPU_PICTURES} pictures of {CPU_STEPS} guided steps at once:",
+            "",
+        ]
+        rows = [(name, f"{spread.text(3)}") for name, spread in report.cpu_throughput.items()]
+        lines += table(("batching", "pictures/s"), rows)
+    return "\n".join(lines)
+
+
+def _capacity_text(curve: Curve) -> str:
+    batch = curve.chosen_batch(MAX_BATCH)
+    return f"{curve.name} b = {batch}, {curve.capacity((20,), MAX_BATCH):.2f} pictures/s of 20 steps"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.curve,
+        row.mix,
+        f"{row.load:.0%} ({row.rate:.2f}/s)",
+        row.batching,
+        *(spread.text(2) for spread in (row.p50, row.p95, row.p99, row.throughput)),
+        row.p95_ratio.text(2) if row.batching == "step" else "1",
+        f"{row.our_cores:.2f} / {row.machine_cores:.2f}",
+    )
