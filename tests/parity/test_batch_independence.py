@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,6 +117,21 @@ def test_a_neighbour_without_guidance_changes_nothing(engine: Engine, alone: Arr
     pictures = run_together(engine, [unguided, make_request(engine, seed=11, steps=4)])
     assert_same(engine, pictures[1], alone)
     assert_same(engine, pictures[0], run_together(engine, [unguided])[0])
+
+
+def encode_whole(engine: Engine, tiles: list[Tile]) -> list[Any]:
+    """States that hold the latents of the whole crops, without noise."""
+    noise = np.zeros(engine.latent_shape, np.float32)
+    return [engine.begin(encoded, noise, 1.0, 0.0) for encoded in engine.encode(tiles, with_image=True)]
+
+
+@pytest.mark.parametrize("batch", [2, 8])
+def test_a_crop_is_encoded_and_decoded_alike_in_every_batch(engine: Engine, batch: int) -> None:
+    tiles = [make_tile(engine, 200 + index) for index in range(batch)]
+    together = encode_whole(engine, tiles)
+    decoded_alone = engine.decode(together[-1:])[0]
+    assert_same(engine, decoded_alone, engine.decode(encode_whole(engine, tiles[-1:]))[0])
+    assert_same(engine, engine.decode(together)[-1], decoded_alone)
 
 
 def test_another_seed_gives_another_picture(engine: Engine, alone: Array) -> None:
