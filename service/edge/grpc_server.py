@@ -37,16 +37,11 @@ class GrpcServer:
     async def start(self) -> None:
         """Bind the port and begin to answer. Raises OSError where the address can't be bound."""
         settings = self._edge.settings
-        # gRPC tells that it could not bind, but not why; a plain socket does.
-        bind(settings.host, settings.grpc_port).close()
         server = grpc.aio.server(interceptors=(CallRecord(self._edge.stopping),), options=_options(settings))
         add_InpaintServiceServicer_to_server(InpaintServicer(self._edge), server)
         add_HealthServicer_to_server(HealthServicer(self._edge), server)
         reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
-        try:
-            port = server.add_insecure_port(authority(settings.host, settings.grpc_port))
-        except RuntimeError as error:
-            raise OSError(errno.EADDRINUSE, str(error)) from error
+        port = _bound(server, settings.host, settings.grpc_port)
         await server.start()
         self._server = server
         self.address = authority(settings.host, port)
@@ -58,6 +53,20 @@ class GrpcServer:
         """
         if self._server is not None:
             await self._server.stop(grace)
+
+
+def _bound(server: grpc.aio.Server, host: str, port: int) -> int:
+    """The port that `server` was bound to."""
+    address = authority(host, port)
+    try:
+        # gRPC tells that it could not bind, but not why; a plain socket does.
+        bind(host, port).close()
+        return server.add_insecure_port(address)
+    except OSError as error:
+        why, number = error.strerror, error.errno
+    except RuntimeError:
+        why, number = "the port was taken a moment ago", errno.EADDRINUSE
+    raise OSError(number, f"gRPC can't listen at {address}: {why}. Choose another port with --grpc-port")
 
 
 def _options(settings: Settings) -> tuple[tuple[str, int], ...]:

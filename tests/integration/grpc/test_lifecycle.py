@@ -45,7 +45,7 @@ async def test_a_taken_port_is_refused_and_never_shared(queue_url: str, settings
         port = int(first.address.rpartition(":")[2])
         taken = settings.model_copy(update={"grpc_port": port})
         async with server_at(queue_url, taken) as (second, _):
-            with pytest.raises(OSError, match="Address already in use"):
+            with pytest.raises(OSError, match=r"gRPC can't listen at 127.0.0.1:.* Address already in use"):
                 await second.start()
 
 
@@ -132,6 +132,18 @@ def test_an_edge_answers_http_and_grpc_and_drains_both(queue_url: str) -> None:
                 wait_until(lambda: not listens(addresses.grpc))
             call.join()
     assert len(answers[0].pictures) == 1
+
+
+def test_an_edge_cancels_what_outlasts_its_drain_time_before_it_leaves_the_queue(queue_url: str) -> None:
+    settings = Settings(port=0, grpc_port=0, drain_timeout=0.2)
+    with FlatWorker(queue_url, settings) as worker, worker.held():
+        with running_edge(queue_url, settings) as (_, addresses):
+            channel = grpc.insecure_channel(addresses.grpc)
+            call = InpaintServiceStub(channel).Inpaint.future(inpaint_request())
+            wait_until(lambda: len(worker.claims) == 1)
+        wait_until(lambda: worker.claims[0].job.id in worker.dropped)
+        assert call.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+        channel.close()
 
 
 def listens(address: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -90,6 +90,11 @@ def test_an_enum_has_the_words_of_its_contract_and_no_other(name: str) -> None:
     prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
     words = {value.name.removeprefix(prefix).lower() for value in enum.values if value.number}
     assert words == {member.value for member in ENUMS[name]}
+
+
+def test_the_samplers_are_those_of_the_parameter() -> None:
+    words = {name.removeprefix("SAMPLER_").lower() for name, number in pb.Sampler.items() if number}
+    assert words == set(get_args(Params.model_fields["sampler"].annotation))
 
 
 def test_every_parameter_arrives_as_it_was_sent() -> None:
