@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"(?:<!-- test: skip, (?P<reason>[^>]+) -->\n)?```sh\n(?P<commands>.*?)```", re.DOTALL)
 DOCUMENTED_URL = "http://localhost:8080"
+DOCUMENTED_GRPC = "localhost:50051"
 COPIED = ("Makefile", "README.md", "constraints.txt", "examples", "pyproject.toml", "scripts")
 PATIENCE = 600
 
@@ -60,18 +61,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """What `make serve` would have started, with the engine that needs no model."""
+def addresses() -> Iterator[dict[str, str]]:
+    """Where what `make serve` would have started listens, with the engine that needs no model."""
     with serving() as service:
-        yield service.await_ready()
+        yield {DOCUMENTED_URL: service.await_ready(), DOCUMENTED_GRPC: f"localhost:{service.grpc_port()}"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", RUN, ids=str)
 def test_a_block_of_commands_works(block: Block, checkout: Path, request: pytest.FixtureRequest) -> None:
     commands = block.commands
-    if DOCUMENTED_URL in commands:
-        commands = commands.replace(DOCUMENTED_URL, request.getfixturevalue("url"))
+    if DOCUMENTED_URL in commands or DOCUMENTED_GRPC in commands:
+        for documented, served in request.getfixturevalue("addresses").items():
+            commands = commands.replace(documented, served)
     finished = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
         cwd=checkout,
