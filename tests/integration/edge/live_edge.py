@@ -82,7 +82,7 @@ class FlatWorker:
         while self.hold.is_set() and not self._stop.wait(0.01):
             self.consumer.keep_up()
             news, told = None if self.progress == told else self.progress, self.progress
-            if self.consumer.report([(claim, news)]):
+            if not self.consumer.renew([claim]) or self.consumer.report([(claim, news)]):
                 self.dropped.add(claim.job.id)
                 return
         try:

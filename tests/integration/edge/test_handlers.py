@@ -80,6 +80,8 @@ async def test_closing_the_events_cancels_the_job(queue: QueueClient, worker: Fl
         await asyncio.to_thread(until, lambda: len(worker.claims) == 1)
         await events.aclose()
         await asyncio.to_thread(until, lambda: worker.claims[0].job.id in worker.dropped)
+        job = await handlers.job_status(queue, worker.claims[0].job.id, REQUEST.client)
+        assert job.status is Status.CANCELLED
 
 
 @pytest.mark.parametrize("watched", [False, True], ids=["waiting", "watching"])
@@ -87,6 +89,8 @@ async def test_being_cancelled_cancels_the_job(queue: QueueClient, worker: FlatW
     with worker.held():
         await abandoned(queue, worker, REQUEST, watched=watched)
         await asyncio.to_thread(until, lambda: worker.claims[0].job.id in worker.dropped)
+        job = await handlers.job_status(queue, worker.claims[0].job.id, REQUEST.client)
+        assert job.status is Status.CANCELLED
 
 
 @pytest.mark.parametrize("watched", [False, True], ids=["waiting", "watching"])
