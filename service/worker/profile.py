@@ -19,13 +19,9 @@ from service.queue.fairness import cost_of
 
 GOOD_ENOUGH = 0.95  # of the best throughput: above it a larger batch only makes each step slower
 TYPICAL = Params(steps=20, strength=1.0, guidance_scale=2.0)
-TURN_SECONDS = (
-    0.002  # of the loop's own work around a step, roughly: it makes batches of very short steps worth it
-)
+TURN_SECONDS = 0.002  # of the loop's own work around a step, roughly: very short steps are worth batching
 GAIN = 1.05  # of throughput, for which a larger batch is tried
-LONG = (
-    0.75  # seconds: joins, cancels and deadlines wait for a step's end, so that one as long must bring more
-)
+LONG = 0.75  # seconds: joins, cancels and deadlines wait for a step's end, so a long one must bring more
 GAIN_OF_A_LONG_STEP = 1.25
 FEWEST_CALLS, MOST_CALLS = 2, 10
 ENOUGH = 0.1  # seconds of calls together

@@ -29,12 +29,14 @@ class TimedEngine(LatentEngine):
         super().__init__(EngineInfo("timed", "timed", "cuda", "fp32", SIZE, "epsilon"), EngineLimits(sizes))
         self.now = 0.0
         self.batches: list[int] = []
+        self.refused: list[int] = []
         self.guidances: set[float] = set()
         self._step_seconds = step_seconds
         self._memory = memory
 
     def step(self, states: Sequence[LatentState], coefficients: Sequence[StepCoefficients]) -> None:
         if self._memory is not None and len(states) > self._memory:
+            self.refused.append(len(states))
             raise DeviceOutOfMemory
         self.now += self._step_seconds(len(states)) + (len(states) not in self.batches)
         self.batches.append(len(states))
@@ -61,7 +63,7 @@ def flat(batch: int) -> float:
 
 
 def linear(batch: int) -> float:
-    return 0.5 * batch
+    return 0.1 * batch
 
 
 POWERS = (1, 2, 4, 8)
@@ -102,9 +104,11 @@ class TestMeasuring:
         assert set(profile.step_seconds) == {1, 2, 4, 8, 12}
 
     def test_a_size_without_memory_is_left_out_and_ends_it(self) -> None:
-        profile = TimedEngine(flat, POWERS, memory=3).measure()
+        engine = TimedEngine(flat, POWERS, memory=3)
+        profile = engine.measure()
         assert set(profile.step_seconds) == {1, 2}
         assert profile.cap == 2
+        assert engine.refused == [4]
 
     def test_a_device_without_memory_for_one_item_is_of_no_use(self) -> None:
         with pytest.raises(DeviceOutOfMemory):
