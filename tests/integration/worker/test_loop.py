@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,28 +14,12 @@ from service.contracts import Job, Status
 from service.errors import InpaintError, InternalError, JobCancelled, NotAnImage, QueueFull, QueueUnavailable
 from service.queue.client import QueueClient
 from service.queue.keys import Shard
+from tests.faults.polling import until
 from tests.integration.edge.pictures import photo
-from tests.integration.worker.conftest import CLIENT, PATIENCE, RunningWorker
+from tests.integration.worker.running_worker import CLIENT, RunningWorker, until_status
 
 NewJob = Callable[..., Job]
 StartWorker = Callable[..., RunningWorker]
-
-
-async def poll(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await condition():
-            pass
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    await poll(lambda: asyncio.sleep(0.01, condition()))
-
-
-async def until_status(client: QueueClient, job: Job, status: Status) -> None:
-    async def reached() -> bool:
-        return (await client.status(job.id, CLIENT)).status is status
-
-    await poll(reached)
 
 
 def lease_end(queue_url: str, job: Job) -> float:
