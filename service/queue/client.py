@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 import zlib
@@ -38,6 +39,7 @@ WATCH_POLL = 0.1  # seconds; progress is not worth a message to every edge
 OUTAGE = 5.0  # seconds that a waiter bears a silent server: a restart takes less
 PING_TIMEOUT = 2.0
 TRANSITIONS = ("submit", "observe", "cancel", "depths")
+EVENT_ID = re.compile(r"[0-9]{1,15}")
 NOT_FOUND, CANCELLED_NOW = 0, 2  # answers of lua/cancel.lua
 
 
@@ -102,7 +104,7 @@ class QueueClient:
 
         Raises JobNotFound at the first step, and QueueLost where the server lost its data in the meantime.
         """
-        last = int(after) if after.isdecimal() else 0
+        last = int(after) if EVENT_ID.fullmatch(after) else 0
         position: int | None = None
         async with aclosing(self._observations(job_id, client, poll=WATCH_POLL, after=last)) as observations:
             async for seen in observations:

@@ -43,7 +43,8 @@ class Shard:
     running:PRIORITY  zset: the same, of running jobs
 
     With a lifetime: worker:ID, a worker's registration; claims:ID, what its last claim was answered;
-    flow:MODEL:PRIORITY:CLIENT, the start of its next job; key:CLIENT:KEY, the job of an idempotency key;
+    flow:MODEL:PRIORITY:CLIENT, the start of its next job; key:LENGTH:CLIENT:KEY, the job of an idempotency
+    key;
     job:ID, image:ID, mask:ID, events:ID and result:ID, kept until the deadline + the result's lifetime.
     """
 

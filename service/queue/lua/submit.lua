@@ -14,7 +14,8 @@ if redis.call('EXISTS', JOB .. id) == 1 then
   if redis.call('HEXISTS', BACKLOG, id) == 0 then redis.call('DEL', IMAGE .. id, MASK .. id) end
   return {'queued', redis.call('HGET', LEDGER, 'epoch'), id}
 end
-local key_of_client = KEY .. client .. ':' .. key
+-- With the length, as both may hold colons: no client's key is another one's.
+local key_of_client = KEY .. #client .. ':' .. client .. ':' .. key
 if key ~= '' then
   local known = redis.call('HMGET', key_of_client, 'job', 'fingerprint')
   if known[1] and redis.call('EXISTS', JOB .. known[1]) == 1 then

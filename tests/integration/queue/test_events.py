@@ -58,6 +58,16 @@ async def test_a_watcher_resumes_after_the_last_event_that_it_saw(
     assert await told(client.events(job.id, ALICE, after="4")) == []
 
 
+@pytest.mark.parametrize("odd", ["-1", "1-0", "x", "9" * 5000, "²"])
+async def test_an_id_that_is_none_of_ours_starts_at_the_beginning(
+    client: QueueClient, new_job: NewJob, odd: str
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    await client.cancel(job.id, ALICE)
+    assert kinds(await told(client.events(job.id, ALICE, after=odd))) == ["queued", "cancelled"]
+
+
 async def test_events_come_while_the_job_runs(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob
 ) -> None:

@@ -66,6 +66,14 @@ async def test_clients_do_not_share_their_keys(client: QueueClient, keyed: NewJo
     assert await client.submit(keyed()) != await client.submit(keyed("bob", fingerprint="another"))
 
 
+async def test_names_and_keys_with_colons_are_not_mixed_up(client: QueueClient, keyed: NewJob) -> None:
+    ids = [
+        await client.submit(keyed(owner, key))
+        for owner, key in (("2001:db8::1", "2:k"), ("2001:db8::1:2", "k"))
+    ]
+    assert len(set(ids)) == 2
+
+
 async def test_a_refused_request_does_not_use_up_its_key(
     client: QueueClient, queue_url: str, settings: Settings, keyed: NewJob
 ) -> None:
@@ -82,5 +90,5 @@ async def test_a_key_is_kept_as_long_as_its_job(
 ) -> None:
     job = keyed()
     await client.submit(job)
-    key = Shard().key("key", f"{ALICE}:order-17")
+    key = Shard().key("key", f"{len(ALICE)}:{ALICE}:order-17")
     assert server.pexpiretime(key) == server.pexpiretime(Shard().key("job", job.id)) > 0
