@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.worker.scheduler import JobView, Limits, Plan
@@ -76,6 +76,7 @@ def longest_life(job: Request, places: int, prepare: int) -> int:
     prepare,
     prepare,
 )
+@example(items=4, weight=INTERACTIVE, steps=4, places=2, prepare=1, expected=3)
 def test_a_stream_of_newcomers_starves_nobody(
     items: int, weight: float, steps: int, places: int, prepare: int, expected: int
 ) -> None:
