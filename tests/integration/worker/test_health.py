@@ -19,6 +19,11 @@ def test_a_live_process_that_is_not_ready_is_alive() -> None:
         assert httpx.get(f"{health.url}/livez").status_code == 200
 
 
+def test_a_process_whose_device_hangs_is_not_alive() -> None:
+    with HealthServer("127.0.0.1", 0, lambda: False, lambda: False) as health:
+        assert httpx.get(f"{health.url}/livez").status_code == 503
+
+
 def test_the_metrics_are_those_of_a_worker() -> None:
     with HealthServer("127.0.0.1", 0, lambda: True) as health:
         page = httpx.get(f"{health.url}/metrics")

@@ -1,0 +1,137 @@
+"""The engine's calls under faults: who is retried, who fails, and when the process should end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from service.contracts import Failure
+from service.engine.base import Array, DeviceOutOfMemory, StepCoefficients
+from service.engine.dummy import DummyEngine
+from service.settings import Settings
+from service.worker.batch import Item
+from service.worker.device import MOST_FAILED_JOBS, Device, DeviceError, DeviceMemoryError
+from service.worker.failures import NOT_FINITE, OUR_FAULT, TOO_LARGE_FOR_DEVICE
+from service.worker.profile import BatchProfile
+from service.worker.pulse import Pulse
+from tests.unit.worker.held_jobs import held_job
+
+CAP = 8
+PROFILE = BatchProfile({1: 0.001, 8: 0.001}, encode_seconds=0.001, decode_seconds=0.001)
+
+
+class FaultyEngine(DummyEngine):
+    """Notes the batches of its steps, and calls `fault` with each before it runs."""
+
+    def __init__(self) -> None:
+        super().__init__(Settings(), image_size=64)
+        self.batches: list[int] = []
+        self.fault: Callable[[Sequence[Any]], None] = lambda _: None
+
+    def step(self, states: Sequence[Any], coefficients: Sequence[StepCoefficients]) -> None:
+        self.batches.append(len(states))
+        self.fault(states)
+        super().step(states, coefficients)
+
+    def decode(self, states: Sequence[Any]) -> Array:
+        pictures = super().decode(states)
+        pictures[0, 0, 0, 0] = float("nan")
+        return pictures
+
+
+@pytest.fixture
+def engine() -> FaultyEngine:
+    return FaultyEngine()
+
+
+@pytest.fixture
+def device(engine: FaultyEngine) -> Device:
+    return Device(engine, PROFILE, Pulse(15.0), CAP)
+
+
+def running_items(device: Device, count: int) -> list[Item]:
+    items = [held_job(f"s0-{index}").waiting[0] for index in range(count)]
+    for item, encoded in zip(items, device.encode(items, with_image=False), strict=True):
+        item.job.encoded[0] = encoded
+    assert device.begin(items) == [None] * count
+    return items
+
+
+def no_room_beyond(most: int) -> Callable[[Sequence[Any]], None]:
+    def check(states: Sequence[Any]) -> None:
+        if len(states) > most:
+            raise DeviceOutOfMemory
+
+    return check
+
+
+def test_a_batch_that_fails_is_tried_again_item_by_item(device: Device, engine: FaultyEngine) -> None:
+    items = running_items(device, 8)
+
+    def poison(states: Sequence[Any]) -> None:
+        if any(state is items[3].state for state in states):
+            raise RuntimeError("poison")
+
+    engine.fault = poison
+    outcomes = device.step(items)
+    assert outcomes == [None] * 3 + [OUR_FAULT] + [None] * 4
+    assert engine.batches == [8] + [1] * 8
+
+
+def test_out_of_memory_halves_the_batch_and_loses_nobody(device: Device, engine: FaultyEngine) -> None:
+    items = running_items(device, 8)
+    engine.fault = no_room_beyond(4)
+    assert device.step(items) == [None] * 8
+    assert engine.batches == [8, 4, 4]
+    assert device.cap == 4
+
+
+def test_out_of_memory_at_half_the_batch_is_the_end(device: Device, engine: FaultyEngine) -> None:
+    items = running_items(device, 8)
+    engine.fault = no_room_beyond(2)
+    with pytest.raises(DeviceMemoryError):
+        device.step(items)
+
+
+def test_an_item_without_room_even_alone_fails_and_the_cap_stays(
+    device: Device, engine: FaultyEngine
+) -> None:
+    items = running_items(device, 1)
+    engine.fault = no_room_beyond(0)
+    assert device.step(items) == [TOO_LARGE_FOR_DEVICE]
+    assert device.cap == CAP
+
+
+def test_a_picture_that_is_not_finite_is_a_failure_of_its_own(device: Device) -> None:
+    first, second = device.decode(running_items(device, 2))
+    assert first == NOT_FINITE
+    assert not isinstance(second, Failure)
+
+
+def test_jobs_that_fail_one_after_the_other_condemn_the_device(device: Device, engine: FaultyEngine) -> None:
+    items = running_items(device, MOST_FAILED_JOBS)
+
+    def fail(_states: Sequence[Any]) -> None:
+        raise RuntimeError("gone")
+
+    engine.fault = fail
+    for item in items[:-1]:
+        assert device.step([item]) == [OUR_FAULT]
+        assert device.step([item]) == [OUR_FAULT], "one job counts once"
+    with pytest.raises(DeviceError):
+        device.step([items[-1]])
+
+
+def test_one_call_that_works_clears_the_device(device: Device, engine: FaultyEngine) -> None:
+    items = running_items(device, MOST_FAILED_JOBS + 1)
+
+    def fail(_states: Sequence[Any]) -> None:
+        raise RuntimeError("their own fault")
+
+    for item in items[:-1]:
+        engine.fault = fail
+        assert device.step([item]) == [OUR_FAULT]
+        engine.fault = lambda _: None
+        assert device.step([items[-1]]) == [None]
