@@ -53,9 +53,15 @@ class Wakes:
                     async for message in subscription.listen():
                         if message["type"] == "message":
                             self._wake(message["data"].decode())
+                        else:
+                            self._wake_all()  # it stands from now on: what ended before was not told
             except (RedisError, OSError):
                 # Waiters poll meanwhile, and tell an outage themselves.
                 await asyncio.sleep(RECONNECT_AFTER)
+
+    def _wake_all(self) -> None:
+        for job_id in self._waiters:
+            self._wake(job_id)
 
     def _wake(self, job_id: str) -> None:
         for event in self._waiters.get(job_id, ()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -15,6 +16,7 @@ from service.errors import EmptyMask, JobCancelled, JobExpired, JobNotFinished, 
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.keys import Shard, new_job_id
+from service.queue.observation import Observation
 from service.settings import Settings
 from tests.integration.queue.conftest import ALICE, MODEL, RESULT, claimed
 
@@ -93,6 +95,25 @@ async def test_a_waiter_is_woken_by_the_result(
     consumer.finish(claim, RESULT)
     async with asyncio.timeout(30):
         assert await waiter == RESULT
+
+
+async def test_a_first_waiter_misses_no_end_while_its_subscription_is_made(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.queue.client.POLL", 600.0)
+    observe = client._observe
+
+    async def ended_just_after(*arguments: Any) -> Observation:
+        seen = await observe(*arguments)
+        for claim in claimed(consumer):
+            consumer.finish(claim, RESULT)
+        return seen
+
+    monkeypatch.setattr(client, "_observe", ended_just_after)
+    job = new_job(timeout=900)
+    await client.submit(job)
+    async with asyncio.timeout(30):
+        assert await client.wait(job.id, ALICE) == RESULT
 
 
 async def test_an_empty_queue_gives_nothing(consumer: QueueConsumer) -> None:
