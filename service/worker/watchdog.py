@@ -36,9 +36,12 @@ class Watchdog:
 
     def _watch(self) -> None:
         telemetry.set_worker_ready(self._ready())
+        was_hung = False
         while not self._stopped.wait(LOOK_EVERY):
             telemetry.set_worker_ready(self._ready())
-            if self._pulse.hung:
+            hung = self._pulse.hung
+            if hung and was_hung:  # in a process that was itself stopped, the call gets time to come back
                 logger.critical("a device call hangs; the process ends, and its jobs go to other workers")
                 self._on_hung()
                 return
+            was_hung = hung

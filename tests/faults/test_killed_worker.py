@@ -104,6 +104,7 @@ async def test_a_worker_stopped_past_its_lease_drops_the_job_and_goes_on(
 
     first.open_gate()
     first.signal(signal.SIGCONT)
+    await until(lambda: "no longer ours" in first.log or "taken from us" in first.log)
     await client.submit(following)
     assert (await all_succeeded(client, [following.id]))[following.id].status.attempt == 1
     assert (await all_succeeded(client, [job.id]))[job.id] == ending

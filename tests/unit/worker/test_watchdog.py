@@ -55,3 +55,20 @@ def test_a_device_that_hangs_ends_the_process_and_a_slow_one_does_not() -> None:
         clock[0] = 31.0
         assert hung.wait(PATIENCE)
     watchdog.stop()
+
+
+def test_a_call_that_comes_back_after_its_process_was_stopped_ends_nothing() -> None:
+    class JustContinued(Pulse):
+        looks = 0
+
+        @property
+        def hung(self) -> bool:
+            self.looks += 1
+            return self.looks == 1
+
+    pulse, hung = JustContinued(15.0), threading.Event()
+    watchdog = Watchdog(pulse, lambda: True, hung.set)
+    watchdog.start()
+    until(lambda: pulse.looks >= 3)
+    watchdog.stop()
+    assert not hung.is_set()
