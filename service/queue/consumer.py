@@ -45,11 +45,12 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """What a claim brought. `drain`: a job that must run alone is kept for this worker for a while; it should
-    take nothing more, run empty, and claim again.
+    take nothing more, run empty, and claim again. Without `more`, no job was left that this worker could have.
     """
 
     claims: tuple[Claim, ...]
     drain: bool = False
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,9 @@ class QueueConsumer:
             if free <= 0 or drain or any(lease.alone for lease in self._unread):
                 break
             drain = self._claim_leases(shard, models, free, idle and not self._unread, drain_time)
-        return Claimed(self._read_claims(), drain)
+        filled = sum(lease.places for lease in self._unread) >= places
+        more = filled or drain or any(lease.alone for lease in self._unread)
+        return Claimed(self._read_claims(), drain, more)
 
     def report(self, reports: Sequence[tuple[Claim, Progress | None]]) -> set[str]:
         """Tell how far jobs are, and learn which to drop at once: cancelled, expired, or another worker's."""

@@ -204,7 +204,7 @@ class Feeder:
         )
         if not claimed.claims and not claimed.drain:
             return
-        self._jobs_wait = True
+        self._jobs_wait = self._jobs_wait or claimed.more
         self._claims += 1
         self._holdings.hold(claimed.claims)
         self._inbox.put(JobsClaimed(self._claims, claimed.claims, claimed.drain, monotonic()))

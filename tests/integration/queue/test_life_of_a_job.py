@@ -137,6 +137,15 @@ async def test_a_worker_gets_no_more_than_it_asked_for(
     assert len(claimed(consumer, 2)) == 1
 
 
+async def test_a_claim_tells_whether_more_jobs_may_wait(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    for _ in range(3):
+        await client.submit(new_job())
+    assert consumer.claim([MODEL], places=2, idle=True).more
+    assert not consumer.claim([MODEL], places=2, idle=True).more
+
+
 async def test_the_status_follows_the_job(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob
 ) -> None:
