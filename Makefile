@@ -51,8 +51,8 @@ buf:  ## Check the gRPC interface: lint, format, and whether it breaks clients o
 	$(BUF) format --diff --exit-code; \
 	$(BUF) breaking --against proto/released.binpb
 
-bench: $(EVERYTHING)  ## Measure the engines here; writes benchmarks/results/
-	$(BIN)/python -m benchmarks engine
+bench: $(EVERYTHING)  ## Measure the engines here; make bench BENCH=serving for another; writes benchmarks/results/
+	$(BIN)/python -m benchmarks $(or $(BENCH),engine)
 
 clean:  ## Remove what these targets made
 	rm -rf $(VENV) out

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.processes import ONE_THREAD, START_TIMEOUT, moebius, stop, workers
+from benchmarks.processes import ONE_THREAD, START_TIMEOUT, family, moebius, workers
 from benchmarks.queue_servers import Fsync, queue_server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +50,10 @@ def litserve(python: Path, count: int) -> Iterator[str]:
         _await_health(f"http://127.0.0.1:{port}/health")
         yield f"http://127.0.0.1:{port}/predict"
     finally:
-        stop(process)
+        # Told to stop, it leaves its own processes behind.
+        for one in reversed(family(process.pid)):
+            one.kill()
+        process.wait()
 
 
 def litserve_python(folder: Path) -> Path:

@@ -10,17 +10,17 @@ import argparse
 import asyncio
 import os
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Literal
-
-import psutil
 
 from benchmarks.arrivals import Arrival, poisson_arrivals
 from benchmarks.hardware import hardware_line
 from benchmarks.load import Payload, Served, serve_all
 from benchmarks.measuring import Percentiles, Spread, ratios, spread_of
 from benchmarks.pictures import gradient_and_hole
-from benchmarks.processes import CpuClock, workers
+from benchmarks.processes import CpuClock, family, workers
 from benchmarks.queue_servers import queue_server
 from benchmarks.simulated import FLAT, NEAR_LINEAR, Curve
 from benchmarks.tables import heading, table
@@ -30,7 +30,6 @@ Batching = Literal["step", "request"]
 BATCHINGS: tuple[Batching, ...] = ("request", "step")
 CURVES = (FLAT, NEAR_LINEAR)
 LOADS = (0.5, 0.8, 0.95)
-MIXES: dict[str, tuple[int, ...]] = {"20": (20,), "10, 20 or 40": (10, 20, 40)}
 PICTURE_SIDE = 128
 MAX_BATCH = 8
 WARM_UP = 5.0  # seconds whose arrivals are served but not counted: the batch fills
@@ -41,16 +40,16 @@ CPU_STEPS = 20
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one run is: which device, which requests, how many."""
+    """What one run is: which device, what share of its capacity, and what steps the requests draw."""
 
     curve: Curve
-    mix: str
     load: float
+    steps: tuple[int, ...]
 
     @property
     def rate(self) -> float:
         """Arrivals a second."""
-        return self.load * self.curve.capacity(MIXES[self.mix], MAX_BATCH)
+        return self.load * self.curve.capacity(self.steps, MAX_BATCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,6 @@ class Row:
     """All rounds of one cell under one batching. `p95_ratio` compares with whole requests, round by round."""
 
     curve: str
-    mix: str
     load: float
     rate: float
     batching: Batching
@@ -90,6 +88,7 @@ class ServingReport:
     hardware: str
     rounds: int
     seconds: float
+    steps: tuple[int, ...]
     rows: list[Row]
     cpu_model: str
     cpu_throughput: dict[str, Spread]
@@ -97,30 +96,39 @@ class ServingReport:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command line may say."""
-    parser.add_argument("--rounds", type=int, default=3, help="of each cell, batchings in turn")
-    parser.add_argument("--seconds", type=float, default=45.0, help="of arrivals in each run")
+    parser.add_argument("--rounds", type=int, default=3, help="of each cell, each with arrivals of its own")
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="of arrivals; twice that where steps grow"
+    )
+    parser.add_argument("--steps", type=int, nargs="+", default=[20], help="each request draws one of these")
     parser.add_argument("--cpu-rounds", type=int, default=2, help="of the built-in model on the CPU; 0: none")
 
 
 def measure(options: argparse.Namespace) -> ServingReport:
     """Every cell under both batchings."""
     hardware = hardware_line()
-    cells = [Cell(curve, "20", load) for curve in CURVES for load in LOADS]
-    cells += [Cell(curve, "10, 20 or 40", 0.8) for curve in CURVES]
+    steps = tuple(options.steps)
+    cells = [Cell(curve, load, steps) for curve in CURVES for load in LOADS]
     runs: dict[tuple[Cell, Batching], list[Run]] = {}
-    for number in range(options.rounds):
-        for cell in cells:
-            for batching in BATCHINGS if number % 2 else reversed(BATCHINGS):
-                run = simulated_run(cell, batching, options.seconds, seed=number)
-                runs.setdefault((cell, batching), []).append(run)
+    # Both batchings at the same time, each with processes of its own: what else the machine does meets both alike.
+    with ProcessPoolExecutor(len(BATCHINGS), mp_context=get_context("spawn")) as pool:
+        for number in range(options.rounds):
+            for cell in cells:
+                seconds = options.seconds * (2 if cell.curve.item_seconds else 1)
+                tasks = {
+                    batching: pool.submit(simulated_run, cell, batching, seconds, number)
+                    for batching in BATCHINGS
+                }
+                for batching, task in tasks.items():
+                    runs.setdefault((cell, batching), []).append(task.result())
     rows = [row_of(cell, batching, runs) for cell in cells for batching in BATCHINGS]
     cpu = cpu_throughput(options.cpu_rounds)
-    return ServingReport(hardware, options.rounds, options.seconds, rows, CPU_MODEL, cpu)
+    return ServingReport(hardware, options.rounds, options.seconds, steps, rows, CPU_MODEL, cpu)
 
 
-def simulated_run(cell: Cell, batching: Batching, seconds: float, *, seed: int) -> Run:
+def simulated_run(cell: Cell, batching: Batching, seconds: float, seed: int) -> Run:
     """One run on a fresh queue and a fresh worker."""
-    arrivals = poisson_arrivals(cell.rate, WARM_UP + seconds, steps=MIXES[cell.mix], seed=seed)
+    arrivals = poisson_arrivals(cell.rate, WARM_UP + seconds, steps=cell.steps, seed=seed)
     own = {
         "backend": "dummy",
         "dummy_step_seconds": cell.curve.step_seconds,
@@ -149,7 +157,6 @@ def row_of(cell: Cell, batching: Batching, runs: dict[tuple[Cell, Batching], lis
     p95 = [run.latency.p95 for run in mine]
     return Row(
         curve=cell.curve.name,
-        mix=cell.mix,
         load=cell.load,
         rate=cell.rate,
         batching=batching,
@@ -179,8 +186,8 @@ def cpu_throughput(rounds: int) -> dict[str, Spread]:
 def _serve(
     own: dict[str, object], arrivals: Sequence[Arrival], payload: Payload
 ) -> tuple[list[Served], tuple[float, float]]:
-    with queue_server() as url, workers(url, 1, own) as pids:
-        processes = [psutil.Process(os.getpid()), *map(psutil.Process, pids)]
+    with queue_server() as url, workers(url, 1, own):
+        processes = family(os.getpid())
         before = CpuClock.read(processes)
         served = asyncio.run(serve_all(url, Settings(), payload, arrivals))
         return served, CpuClock.read(processes).cores_since(before)
@@ -190,21 +197,23 @@ def markdown(report: ServingReport, command: str) -> str:
     """The report as tables, with what was simulated above them."""
     lines = heading("Step batching against whole-request batching", report.hardware, command)
     lines += [
-        f"{report.rounds} rounds of {report.seconds:g} s of Poisson arrivals after {WARM_UP:g} s that are not "
-        "counted, batchings in turn on the same arrivals; each cell: median (least - most) of the rounds. "
+        f"{report.rounds} rounds of {report.seconds:g} s (near-linear: {2 * report.seconds:g} s) of Poisson arrivals "
+        f"after {WARM_UP:g} s that are not counted; requests of {_steps_text(report.steps)} steps. Both batchings "
+        "serve the same arrivals at the same time, each with a queue, a worker and a client of its own; each "
+        "cell: median (least - most) of the rounds. "
         "Latency is from the intended arrival to the visible result, by the service's own queue (appendfsync "
         f"always) and worker; pictures of {PICTURE_SIDE} pixels, one crop each.",
         "",
         f"The device is simulated; a step takes: {'; '.join(curve.text() for curve in CURVES)}. Capacity is "
         "b / (mean steps x step time at b), b being the batch that the worker chooses from its profile: "
-        + "; ".join(_capacity_text(curve) for curve in CURVES)
+        + "; ".join(_capacity_text(curve, report.steps) for curve in CURVES)
         + ". Both batchings get the same b and the same load.",
         "",
     ]
     lines += table(
         (
-            *("step time", "steps", "load", "batching", "p50 s", "p95 s", "p99 s", "pictures/s"),
-            *("p95, of whole requests'", "cores busy: ours / machine"),
+            *("step time", "load", "batching", "p50 s", "p95 s", "p99 s", "pictures/s"),
+            *("p95 / whole requests'", "requests", "cores busy: this one / machine"),
         ),
         [_cells(row) for row in report.rows],
     )
@@ -218,18 +227,22 @@ def markdown(report: ServingReport, command: str) -> str:
     return "\n".join(lines)
 
 
-def _capacity_text(curve: Curve) -> str:
+def _steps_text(steps: Sequence[int]) -> str:
+    return " or ".join(map(str, steps))
+
+
+def _capacity_text(curve: Curve, steps: Sequence[int]) -> str:
     batch = curve.chosen_batch(MAX_BATCH)
-    return f"{curve.name} b = {batch}, {curve.capacity((20,), MAX_BATCH):.2f} pictures/s of 20 steps"
+    return f"{curve.name} b = {batch}, {curve.capacity(steps, MAX_BATCH):.2f} pictures/s"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.curve,
-        row.mix,
         f"{row.load:.0%} ({row.rate:.2f}/s)",
         row.batching,
         *(spread.text(2) for spread in (row.p50, row.p95, row.p99, row.throughput)),
         row.p95_ratio.text(2) if row.batching == "step" else "1",
+        str(row.requests),
         f"{row.our_cores:.2f} / {row.machine_cores:.2f}",
     )

@@ -37,4 +37,4 @@ class Curve:
 
 
 FLAT = Curve("flat", 0.020, 0.0)
-NEAR_LINEAR = Curve("near-linear", 0.002, 0.008)
+NEAR_LINEAR = Curve("near-linear", 0.004, 0.016)
