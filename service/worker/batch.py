@@ -38,6 +38,7 @@ class Item:
     job: HeldJob
     candidate: int
     crop: int
+    rows: tuple[StepCoefficients, ...]
     state: Any = None
     done: int = 0
 
@@ -59,12 +60,12 @@ class Item:
     @property
     def row(self) -> StepCoefficients:
         """The coefficients of its next step."""
-        return self.job.prepared_parts.table.rows[self.done]
+        return self.rows[self.done]
 
     @property
     def remaining(self) -> int:
         """Steps that it still needs."""
-        return len(self.job.prepared_parts.table.rows) - self.done
+        return len(self.rows) - self.done
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +74,8 @@ class HeldJob:
 
     Its items wait, run, are finished, and at last are fills of a candidate; `encoded` holds the crops that the
     VAE has seen, for all candidates. `waiting_since` is the loop's step at which it was claimed or one of its
-    items left the batch, `arrived_at` the one at which its items were made; `stages` are seconds.
+    items left the batch, `arrived_at` the one at which its items were made; `steps_done` are those of
+    all items, `stages` are seconds.
     A `closed` job has failed and only waits to be told so.
     """
 
@@ -89,7 +91,7 @@ class HeldJob:
     finished: list[Item] = field(default_factory=list)
     encoded: dict[int, Any] = field(default_factory=dict)
     fills: dict[int, dict[int, Array]] = field(default_factory=dict)
-    decoded: int = 0
+    steps_done: int = 0
     arrived_at: int = 0
     joined_at: float | None = None
     stages: dict[str, float] = field(default_factory=dict)
@@ -133,16 +135,8 @@ class HeldJob:
     def progress(self) -> Progress:
         """Steps that its items have behind them, on average."""
         parts = self.prepared_parts
-        steps = len(parts.table.rows)
-        underway = sum(item.done for item in (*self.running, *self.waiting))
-        ended = self.decoded + len(self.finished)
         items = len(parts.tiles) * self.claim.job.params.n
-        return Progress((underway + ended * steps) // items, steps)
-
-    @property
-    def steps_left(self) -> tuple[int, ...]:
-        """Steps that each of its items still needs; none before its picture is decoded."""
-        return tuple(item.remaining for item in (*self.running, *self.waiting))
+        return Progress(self.steps_done // items, len(parts.table.rows))
 
     def admit(self, prepared: Prepared, step: int) -> None:
         """Make its items, candidates outermost, so that the first candidate is encoded first."""
@@ -150,7 +144,7 @@ class HeldJob:
         self.arrived_at = step
         self.stages = {"queue": self.claim.queued_seconds, "decode": prepared.seconds}
         self.waiting.extend(
-            Item(self, candidate, crop)
+            Item(self, candidate, crop, prepared.table.rows)
             for candidate in range(self.claim.job.params.n)
             for crop in range(len(prepared.tiles))
         )
@@ -164,6 +158,7 @@ class HeldJob:
     def advance(self, item: Item, step: int) -> None:
         """Count `step` of the loop for a running item."""
         item.done += 1
+        self.steps_done += 1
         if item.remaining == 0:
             self.running.remove(item)
             self.finished.append(item)
@@ -174,7 +169,6 @@ class HeldJob:
     def take_fill(self, item: Item, fill: Array) -> list[Array] | None:
         """Note a decoded item [3, s, s]; answers its candidate's fills, in order, with the last of them."""
         self.finished.remove(item)
-        self.decoded += 1
         fills = self.fills.setdefault(item.candidate, {})
         fills[item.crop] = fill
         if len(fills) < len(self.prepared_parts.tiles):

@@ -140,21 +140,30 @@ class StepLoop:
             batching=self._batching,
             prepare_steps=self._profile.prepare_steps(self._prepare_seconds),
         )
-        for job_id, count in Counter(surplus(self._views(), limits)).items():
+        views = self._views()
+        parked = Counter(surplus(views, limits))
+        for job_id, count in parked.items():
             self._jobs[job_id].park(count, self._steps)
-        planned = plan(self._views(), limits, draining=self._draining, stopping=stopping)
+        if parked:
+            views = self._views()
+        planned = plan(views, limits, draining=self._draining, stopping=stopping)
         places = 0 if self._pictures.behind else planned.claim
-        self._feeder.wish(Wish(places, planned.idle, self._drain_time(), self._claims_seen))
+        drain_time = self._drain_time(views) if places else 0.0
+        self._feeder.wish(Wish(places, planned.idle, drain_time, self._claims_seen))
         if planned.join:
             self._join([self._jobs[job_id].waiting.popleft() for job_id in planned.join])
 
     def _views(self) -> list[JobView]:
         return [job.view for job in self._jobs.values()]
 
-    def _drain_time(self) -> float:
+    def _drain_time(self, views: Sequence[JobView]) -> float:
         """Seconds until the batch would have run empty, by the profile."""
-        left = [steps for job in self._jobs.values() for steps in job.steps_left]
-        steps = max(max(left, default=0), ceil(sum(left) / self._device.cap))
+        longest = total = 0
+        for view in views:
+            waiting = view.places * self._jobs[view.id].claim.job.params.steps
+            total += sum(view.running) + waiting
+            longest = max(longest, *view.running, waiting and self._jobs[view.id].claim.job.params.steps)
+        steps = max(longest, ceil(total / self._device.cap))
         return max(SHORTEST_DRAIN, steps * self._profile.expected_step(self._device.cap))
 
     def _join(self, items: Sequence[Item]) -> None:

@@ -66,7 +66,7 @@ async def test_a_full_server_refuses_new_jobs_and_ends_those_it_has(
     room: float,
 ) -> None:
     jobs = [new_job() for _ in range(4)]
-    worker = start_worker(settings, gate_shut=True, max_batch=2)
+    worker = start_worker(settings, gate_shut=True, max_batch=2, dummy_step_seconds=0.01)
     edge = start_edge(settings)
     for job in jobs:
         await client.submit(job)
