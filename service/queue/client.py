@@ -117,11 +117,11 @@ class QueueClient:
 
     async def status(self, job_id: str, client: str) -> JobStatus:
         """Where the job is. Raises JobNotFound, also for another client's job."""
-        return (await self._look(job_id, client)).status
+        return (await self._observe(job_id, client)).status
 
     async def result(self, job_id: str, client: str) -> Result:
         """The result of an ended job. Raises its error, JobNotFinished while it is not ended, or JobNotFound."""
-        seen = await self._look(job_id, client)
+        seen = await self._observe(job_id, client)
         if not seen.ended:
             detail = f"Job {job_id} is {seen.status.status}. Ask again later, or read its events."
             raise JobNotFinished(detail, retry_after=1)
@@ -202,11 +202,14 @@ class QueueClient:
         """
         answered = time.monotonic()
         pause = poll
+        shard = self._shard_of(job_id)
+        epoch = self._epochs.get(shard)  # of this job: after a loss, other jobs begin another one
         with self._wakes.expect(job_id) as ended:
             while True:
                 ended.clear()
                 try:
-                    seen = await self._observe(job_id, client, after)
+                    seen = await self._observe(job_id, client, after, epoch)
+                    epoch = self._epochs[shard]
                     answered = time.monotonic()
                     after = seen.last_event if after is not None else None
                     yield seen
@@ -221,20 +224,17 @@ class QueueClient:
                     async with asyncio.timeout(pause):
                         await ended.wait()
 
-    async def _look(self, job_id: str, client: str) -> Observation:
-        try:
-            return await self._observe(job_id, client, None)
-        except QueueLost as error:
-            raise _not_found(job_id) from error
-
-    async def _observe(self, job_id: str, client: str, after: int | None) -> Observation:
+    async def _observe(
+        self, job_id: str, client: str, after: int | None = None, known: bytes | None = None
+    ) -> Observation:
+        """The job now. Raises JobNotFound, or QueueLost where the epoch is no longer the `known` one."""
         shard = self._shard_of(job_id)
         epoch, *answer = await self._run("observe", shard, (job_id, client, "" if after is None else after))
         if answer:
-            self._epochs.setdefault(shard, epoch)
+            self._epochs[shard] = epoch
             telemetry.count_job(Status.EXPIRED, answer[0])
             return decode_observation(job_id, answer[1:], after or 0)
-        if self._epochs.get(shard, epoch) != epoch:
+        if known is not None and known != epoch:
             raise QueueLost("The queue lost its data, and the job with it. Send the request again.")
         raise _not_found(job_id)
 

@@ -160,6 +160,19 @@ async def test_a_watcher_learns_that_the_queue_lost_its_data(
             await anext(events)
 
 
+async def test_a_watcher_learns_of_the_loss_although_other_jobs_have_come_since(
+    client: QueueClient, new_job: NewJob, server: redis.Redis
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    async with asyncio.timeout(60), aclosing(client.events(job.id, ALICE)) as events:
+        await anext(events)
+        server.flushall()
+        await client.submit(new_job())
+        with pytest.raises(QueueLost):
+            await anext(events)
+
+
 async def test_progress_is_part_of_the_status_and_starts_anew_with_an_attempt(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob
 ) -> None:
