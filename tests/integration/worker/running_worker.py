@@ -24,26 +24,31 @@ SLOW = BatchProfile(dict.fromkeys((1, 2, 4, 8), 10.0), encode_seconds=10.0, deco
 
 
 class WatchedConsumer(QueueConsumer):
-    """The worker's end of the queue, which counts renewals, and raises `fault` at a result or `report_fault` at
-    a report if there is one.
+    """The worker's end of the queue, which counts what was asked and answered.
+
+    It raises `fault` at a result and `report_fault` at a report, if there is one.
     """
 
     renewals = 0
     refusals = 0
     reports = 0
+    answers = 0
     fault: InpaintError | None = None
     report_fault: BaseException | None = None
 
     def renew(self, claims: Sequence[Claim]) -> list[Claim]:
         owned = super().renew(claims)
         self.renewals += 1
+        self.answers += 1
         return owned
 
     def report(self, reports: Sequence[tuple[Claim, Progress | None]]) -> set[str]:
         self.reports += 1
         if self.report_fault is not None:
             raise self.report_fault
-        return super().report(reports)
+        dropped = super().report(reports)
+        self.answers += 1
+        return dropped
 
     def finish(self, claim: Claim, result: Result) -> bool:
         if self.fault is not None:
@@ -88,6 +93,12 @@ async def until_status(client: QueueClient, job: Job, status: Status) -> None:
     while (await client.status(job.id, CLIENT)).status is not status:
         assert monotonic() < end, f"the job never was {status}"
         await asyncio.sleep(POLL)
+
+
+async def until_reports(running: RunningWorker, count: int) -> None:
+    """Wait until the worker, which holds a job, has reported `count` more times: its feeder went round as often."""
+    reports = running.consumer.reports
+    await until(lambda: running.consumer.reports >= reports + count)
 
 
 async def step_until(running: RunningWorker, condition: Callable[[], object]) -> None:

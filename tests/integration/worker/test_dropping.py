@@ -41,7 +41,7 @@ async def test_a_cancelled_job_is_not_in_the_next_step_and_its_neighbour_is(
 async def test_a_job_past_its_deadline_leaves_the_batch_even_if_the_queue_can_t_say_so(
     client: QueueClient, new_job: NewJob, start_worker: StartWorker
 ) -> None:
-    running = start_worker()
+    running = start_worker(renew_every=PATIENCE)
     running.engine.gate.clear()
     kept, late = new_job(steps=100), new_job(steps=100, timeout=2.0)
     await client.submit(kept)
@@ -50,7 +50,9 @@ async def test_a_job_past_its_deadline_leaves_the_batch_even_if_the_queue_can_t_
     running.consumer.report_fault = ValueError("the worker is told nothing")
     with pytest.raises(JobExpired):
         await client.wait(late.id, CLIENT)
+    steps = running.engine.steps
     await step_until(running, lambda: running.engine.batches[-1] == 1)
+    assert running.engine.steps < steps + 40, "it left before its own steps were done"
     running.consumer.report_fault = None
     running.engine.gate.set()
     assert (await client.wait(kept.id, CLIENT)).pictures

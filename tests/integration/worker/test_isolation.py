@@ -34,10 +34,11 @@ async def eight_with_one_poisoned(client: QueueClient, new_job: NewJob) -> tuple
     return poisoned, jobs
 
 
-async def fails_alone(client: QueueClient, poisoned: Job, others: Sequence[Job]) -> None:
-    with pytest.raises(InternalError) as caught:
+async def fails_alone(
+    client: QueueClient, poisoned: Job, others: Sequence[Job], told: str = "by a fault of ours"
+) -> None:
+    with pytest.raises(InternalError, match=told):
         await client.wait(poisoned.id, CLIENT)
-    assert "poison" not in caught.value.detail
     for job in others:
         assert (await client.wait(job.id, CLIENT)).pictures
         assert (await client.status(job.id, CLIENT)).attempt == 1
@@ -96,7 +97,7 @@ async def test_a_picture_that_is_not_finite_fails_its_job(
 
     poisoned, others = await eight_with_one_poisoned(client, new_job)
     start_worker().engine.faults["decode"] = spoil
-    await fails_alone(client, poisoned, others)
+    await fails_alone(client, poisoned, others, told="not finite")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from service.queue.client import QueueClient
 from service.queue.keys import Shard
 from tests.faults.polling import until
 from tests.integration.edge.pictures import photo
-from tests.integration.worker.running_worker import CLIENT, RunningWorker, until_status
+from tests.integration.worker.running_worker import CLIENT, RunningWorker, until_reports, until_status
 
 NewJob = Callable[..., Job]
 StartWorker = Callable[..., RunningWorker]
@@ -184,6 +184,7 @@ async def test_a_stop_lets_the_running_job_finish_and_takes_no_other(
     await until(running.engine.stepping.is_set)
     running.worker.stop(drain=True)
     await client.submit(waiting)
+    await until_reports(running, 3)
     assert not running.worker.ready
     running.end(drain=True)
     assert (await client.status(job.id, CLIENT)).status is Status.SUCCEEDED
