@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -43,11 +44,15 @@ def binary_of(kind: str) -> Path:
 
 
 class QueueServer:
-    """Redis or Valkey on a unix socket, as durable as the embedded server. Start it from the main thread."""
+    """Redis or Valkey on a unix socket, as durable as the embedded server. Start it from the main thread.
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    `cluster`: it is the one node of a cluster and holds every slot, so that a cluster's rules are kept.
+    """
+
+    def __init__(self, kind: str, folder: Path, *, cluster: bool = False) -> None:
         self.kind = kind
         self.folder = folder
+        self._cluster = cluster
         self._binary = binary_of(kind)
         self._socket = folder / "socket"
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,6 +75,8 @@ class QueueServer:
     def start(self) -> None:
         """Start it, with what its append-only file holds, and wait until it answers."""
         options = OPTIONS | {"dir": str(self.folder), "unixsocket": str(self._socket)}
+        if self._cluster:
+            options |= {"cluster-enabled": "yes", "bind": "127.0.0.1", "port": str(free_cluster_port())}
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -80,6 +87,16 @@ class QueueServer:
                 start_new_session=True,
             )
         self._await_answer(self._process)
+        if self._cluster:
+            self._take_all_slots()
+
+    def _take_all_slots(self) -> None:
+        with self.connect() as connection:
+            connection.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            end = monotonic() + PATIENCE
+            while b"cluster_state:ok" not in connection.execute_command("CLUSTER", "INFO", NEVER_DECODE=True):
+                assert monotonic() < end, "the cluster was never ready"
+                threading.Event().wait(0.01)
 
     def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
         end = monotonic() + PATIENCE
@@ -109,11 +126,20 @@ class QueueServer:
             process.wait(PATIENCE)
 
 
+def free_cluster_port() -> int:
+    """A TCP port such that the one for the cluster's bus, 10,000 above it, is a port too."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port: int = listener.getsockname()[1]
+        if port + 10_000 < 2**16:
+            return port
+
+
 @contextmanager
-def running_server(kind: str) -> Iterator[QueueServer]:
+def running_server(kind: str, *, cluster: bool = False) -> Iterator[QueueServer]:
     """A server in a temporary folder with a path short enough for a unix socket; gone after the block."""
     with tempfile.TemporaryDirectory(prefix="mb-queue-") as folder:
-        server = QueueServer(kind, Path(folder))
+        server = QueueServer(kind, Path(folder), cluster=cluster)
         server.start()
         try:
             yield server

@@ -1,8 +1,8 @@
-"""Two shards on one server: jobs are spread, found again, and each shard's keys stay in one slot of a cluster."""
+"""Two shards, on plain servers and on one that keeps a cluster's rules: jobs are found, keys keep to slots."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,9 +13,12 @@ from service.contracts import Job, Params, Priority, Progress
 from service.errors import JobNotFound
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
+from service.queue.embedded import EmbeddedServer
 from service.queue.keys import Shard
 from service.settings import Settings
+from tests.conftest import emptied
 from tests.integration.queue.conftest import ALICE, MODEL, RESULT, claimed
+from tests.queue_server import QueueServer, running_server
 
 NewJob = Callable[..., Job]
 
@@ -23,6 +26,21 @@ NewJob = Callable[..., Job]
 @pytest.fixture
 def settings() -> Settings:
     return Settings(model=MODEL, queue_shards=2)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[QueueServer]:
+    """A cluster of one node, which refuses a script that reaches into two slots."""
+    with running_server("valkey", cluster=True) as server:
+        yield server
+
+
+@pytest.fixture(params=["valkey", "redis", "cluster"])
+def queue_url(request: pytest.FixtureRequest) -> str:
+    """The address of an empty queue on each kind of server."""
+    names = {"valkey": "queue_server", "redis": "redis_server", "cluster": "cluster"}
+    server: EmbeddedServer | QueueServer = request.getfixturevalue(names[request.param])
+    return emptied(server.url)
 
 
 @pytest.fixture
