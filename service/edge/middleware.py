@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import telemetry
 from service.edge.problems import problem_response
-from service.errors import InternalError, PayloadTooLarge
+from service.errors import InternalError, NotReady, PayloadTooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,9 @@ class BodyLimit:
 
 
 class RequestRecord:
-    """Counts and logs every answer, and answers what nobody else caught with the problem `internal`."""
+    """Counts and logs every answer; answers what nobody else caught with the problem `internal`, and what the end
+    of the server cut off with `not_ready`.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -82,6 +85,11 @@ class RequestRecord:
             await self.app(scope, receive, send_noting_status)
         except ClientDisconnect:
             status = CLIENT_GONE
+        except asyncio.CancelledError:  # by the server alone, whose drain time is over
+            if status:
+                raise
+            end = NotReady("The server has stopped before the answer was ready. Try again.", retry_after=1)
+            await problem_response(end)(scope, receive, send_noting_status)
         except Exception:
             logger.exception("unhandled error", extra={"route": _route_of(scope)})
             if status:

@@ -26,6 +26,7 @@ from service.settings import Settings
 BACKLOG = 2048
 LINGER = 2.0  # seconds
 FORCE_POLL = 0.1  # seconds
+LAST_WORDS = 6.0  # seconds; longer than the cancel of a job may take
 
 
 class EdgeProtocol(H11Protocol):
@@ -97,11 +98,17 @@ class EdgeServer(uvicorn.Server):
         self._edge.stopping.set()
         draining = asyncio.create_task(self._grpc.stop(self._edge.settings.drain_timeout))
         await super().shutdown(sockets)
+        await self._let_cut_off_requests_end()
         while not (draining.done() or self.force_exit):
             await asyncio.wait((draining,), timeout=FORCE_POLL)
         await self._grpc.stop(0)
         await draining
         await self._edge.queue.aclose()
+
+    async def _let_cut_off_requests_end(self) -> None:
+        """Those that the drain time was too short for cancel their jobs, for which they need the queue, and answer."""
+        if self.server_state.tasks and not self.force_exit:
+            await asyncio.wait(self.server_state.tasks, timeout=LAST_WORDS)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

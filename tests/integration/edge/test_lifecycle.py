@@ -61,6 +61,23 @@ def test_an_edge_that_is_told_to_stop_finishes_what_it_has_begun(queue_url: str)
         httpx.get(f"{url}/livez")
 
 
+def test_what_an_edge_can_not_finish_in_time_is_cancelled_and_told_to_come_back(queue_url: str) -> None:
+    settings = Settings(drain_timeout=1)
+    answers: list[httpx.Response] = []
+    with FlatWorker(queue_url, settings) as worker, worker.held():
+        with running_edge(queue_url, settings) as url:
+            request = threading.Thread(
+                target=lambda: answers.append(httpx.post(f"{url}{ROUTE}", files=FILES, timeout=30))
+            )
+            request.start()
+            until(lambda: len(worker.claims) == 1)
+        request.join()
+        assert answers[0].status_code == 503
+        assert answers[0].json()["code"] == "not_ready"
+        assert int(answers[0].headers["retry-after"]) >= 1
+        until(lambda: worker.dropped == {worker.claims[0].job.id})
+
+
 def test_a_server_that_stops_sends_its_watchers_away_and_another_one_goes_on(queue_url: str) -> None:
     settings = Settings(drain_timeout=60)
     with FlatWorker(queue_url, settings) as worker, worker.held():
