@@ -35,13 +35,15 @@ async def every_job_ended(
     client: QueueClient, job_ids: Iterable[str], owner: str = ALICE
 ) -> dict[str, Ending]:
     """Wait for each job's end, and hold that it has exactly one."""
-    gate = asyncio.Semaphore(AT_ONCE)
+    turn = asyncio.Semaphore(AT_ONCE)
 
-    async def look(job_id: str) -> tuple[str, Ending]:
-        async with gate, asyncio.timeout(PATIENCE):
-            return job_id, await the_one_ending(client, job_id, owner)
+    async def look(job_id: str) -> Ending:
+        async with turn, asyncio.timeout(PATIENCE):
+            return await the_one_ending(client, job_id, owner)
 
-    return dict(await asyncio.gather(*map(look, job_ids)))
+    async with asyncio.TaskGroup() as group:
+        looks = {job_id: group.create_task(look(job_id)) for job_id in job_ids}
+    return {job_id: task.result() for job_id, task in looks.items()}
 
 
 async def all_succeeded(client: QueueClient, job_ids: Iterable[str]) -> dict[str, Ending]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import TypeVar
 
-from service.contracts import Job, Status
+from service.contracts import Job
 from service.errors import JobNotFound, QueueUnavailable
 from service.queue.client import QueueClient
 from service.queue.consumer import Claim, QueueConsumer
@@ -56,36 +58,39 @@ class Submitters:
         found: list[str] = []
         for job_id in self.refused:
             try:
-                status = await self.client.status(job_id, ALICE)
+                await self.client.status(job_id, ALICE)
             except JobNotFound:
                 continue
-            assert status.status in Status
             found.append(job_id)
         return found
 
 
 class Finisher:
-    """A worker by hand, in a thread: says each word until it is answered, and notes which results were taken."""
+    """A worker by hand, in a thread: says each word until it is answered, and notes which results were taken.
+
+    The end of the `with` block finishes what is left, but where the block failed.
+    """
 
     def __init__(self, consumer: QueueConsumer) -> None:
         self.seeds: dict[str, int] = {}
-        self.outages = 0
         self._consumer = consumer
-        self._stopped = threading.Event()
+        self._stopped = False
+        self._abandoned = False
         self._thread = threading.Thread(target=self._run)
 
-    def start(self) -> None:
-        """Begin."""
+    def __enter__(self) -> Finisher:
         self._thread.start()
+        return self
 
-    def stop(self) -> None:
-        """Finish what is left, and end."""
-        self._stopped.set()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped, self._abandoned = True, kind is not None
         self._thread.join()
 
     def _run(self) -> None:
         while True:
-            last = self._stopped.is_set()
+            last = self._stopped
             claims = self._persist(lambda: self._consumer.claim([MODEL], places=4, idle=True).claims)
             for claim in claims:
                 self._finish(claim)
@@ -103,4 +108,5 @@ class Finisher:
             try:
                 return say()
             except QueueUnavailable:
-                self.outages += 1
+                if self._abandoned:
+                    sys.exit()  # this thread alone

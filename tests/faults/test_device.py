@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
+import pytest
 import redis
 
 from service.contracts import Job, Status
@@ -20,6 +21,7 @@ NewJob = Callable[..., Job]
 StartWorker = Callable[..., WorkerProcess]
 
 
+@pytest.mark.slow
 async def test_a_device_call_slower_than_the_lease_keeps_its_job(
     client: QueueClient,
     connection: redis.Redis,

@@ -88,6 +88,26 @@ async def test_a_server_killed_as_it_acknowledges_a_result_has_it(
     nothing_is_left(connection)
 
 
+async def test_a_result_made_while_the_server_is_away_is_delivered_when_it_is_back(
+    server: QueueServer,
+    client: QueueClient,
+    connection: redis.Redis,
+    settings: Settings,
+    new_job: NewJob,
+    start_worker: Callable[..., WorkerProcess],
+) -> None:
+    job = new_job()
+    worker = start_worker(settings, gate_shut=True)
+    await client.submit(job)
+    await until(lambda: worker.at_gate)
+    server.kill()
+    worker.open_gate()
+    await until(lambda: "the queue did not take" in worker.log)
+    server.start()
+    assert (await all_succeeded(client, [job.id]))[job.id].status.attempt == 1
+    nothing_is_left(connection)
+
+
 @pytest.mark.slow
 async def test_a_server_killed_at_random_moments_loses_nothing_and_does_nothing_twice(
     server: QueueServer,
@@ -98,18 +118,16 @@ async def test_a_server_killed_at_random_moments_loses_nothing_and_does_nothing_
 ) -> None:
     chance = Random(3)
     submitters = Submitters(client, lambda: new_job(image=chance.randbytes(50_000)), edges=8)
-    finisher = Finisher(new_consumer())
-    finisher.start()
-    running = asyncio.create_task(submitters.run())
-    for kill in range(KILLS):
-        await growth(submitters.acknowledged, chance.randint(1, 20))
-        server.kill()
-        if kill % 4 == 0:  # else it is back before anybody gives up
-            await growth(submitters.refused, 1)
-        server.start()
-    submitters.stopped = True
-    await running
-    finisher.stop()
+    with Finisher(new_consumer()) as finisher:
+        running = asyncio.create_task(submitters.run())
+        for kill in range(KILLS):
+            await growth(submitters.acknowledged, chance.randint(1, 20))
+            server.kill()
+            if kill % 4 == 0:  # else it is back before anybody gives up
+                await growth(submitters.refused, 1)
+            server.start()
+        submitters.stopped = True
+        await running
     in_doubt = await submitters.refused_but_queued()
     endings = await all_succeeded(client, [*submitters.acknowledged, *in_doubt])
     visible = {job_id: ending.result and ending.result.seeds[0] for job_id, ending in endings.items()}

@@ -147,7 +147,7 @@ async def test_a_worker_told_to_end_finishes_what_runs_and_takes_nothing_more(
     start_worker: StartWorker,
 ) -> None:
     running, waiting = [new_job(), new_job()], new_job()
-    worker = start_worker(settings, gate_shut=True, max_batch=2)
+    worker = start_worker(settings, gate_shut=True, max_batch=4)  # two places stay free
     for job in running:
         await client.submit(job)
     await until(lambda: worker.at_gate and connection.zcard(Shard().key("leases")) == 2)
