@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.independence import NEIGHBOURS, TARGETS, picture, rows_of
+from service.contracts import Params
 from service.engine.base import Array, StepCoefficients
 from service.engine.dummy import DummyEngine
 from service.engine.latent_engine import LatentState
@@ -50,7 +51,7 @@ def test_a_target_that_begins_later_joins_a_running_batch() -> None:
 
 def test_neighbours_leave_when_their_own_steps_are_done() -> None:
     engine = CountingEngine()
-    picture(engine, TARGET, NEIGHBOURS[:2], begins=0)
+    picture(engine, Params(seed=11, steps=6), NEIGHBOURS[:2], begins=0)
     assert engine.batches == [3, 3, 3, 3, 2, 2]
 
 
