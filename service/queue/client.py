@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Any, cast
 
 from redis.exceptions import NoScriptError, RedisError
@@ -93,7 +94,7 @@ class QueueClient:
         Raises the job's own error, JobExpired, JobCancelled, JobDeadLettered, JobNotFound, or QueueLost where
         the server lost its data in the meantime.
         """
-        async with aclosing(self._observations(job_id, client, poll=POLL)) as observations:
+        async with aclosing(self._observations(job_id, client, poll=POLL, result=True)) as observations:
             async for seen in observations:
                 if seen.ended:
                     return await self._outcome(seen)
@@ -187,6 +188,23 @@ class QueueClient:
         with queue_errors(script):
             return await self._scripts[script](keys=shard.script_keys, args=arguments)
 
+    async def _run_reading_result(
+        self, script: str, shard: Shard, arguments: tuple[str | int | float, ...], job_id: str
+    ) -> tuple[Any, dict[bytes, bytes] | None]:
+        """Also read the job's result, in the same round trip; None where the server did not know the script."""
+        keys = shard.script_keys
+        with queue_errors(script):
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.evalsha(self._scripts[script].sha, len(keys), *keys, *arguments)
+                pipeline.hgetall(shard.key("result", job_id))
+                answer, stored = await pipeline.execute(raise_on_error=False)
+            if isinstance(answer, NoScriptError):
+                return await self._scripts[script](keys=keys, args=arguments), None
+            for error in (answer, stored):
+                if isinstance(error, RedisError):
+                    raise error
+            return answer, cast(dict[bytes, bytes], stored)
+
     def _shard_of(self, job_id: str) -> Shard:
         shard = Shard.of(job_id)
         if shard not in self._shards:
@@ -194,9 +212,10 @@ class QueueClient:
         return shard
 
     async def _observations(
-        self, job_id: str, client: str, *, poll: float, after: int | None = None
+        self, job_id: str, client: str, *, poll: float, after: int | None = None, result: bool = False
     ) -> AsyncGenerator[Observation]:
-        """The job each `poll` seconds and when it ends, the last time then; with its events after `after`.
+        """The job each `poll` seconds and when it ends, the last time then; with its events after `after`, and
+        with its `result` once it is said to have ended.
 
         A silent server is borne for a while.
         """
@@ -206,9 +225,10 @@ class QueueClient:
         epoch = self._epochs.get(shard)  # of this job: after a loss, other jobs begin another one
         with self._wakes.expect(job_id) as ended:
             while True:
+                told = ended.is_set()
                 ended.clear()
                 try:
-                    seen = await self._observe(job_id, client, after, epoch)
+                    seen = await self._observe(job_id, client, after, epoch, result and told)
                     epoch = self._epochs[shard]
                     answered = time.monotonic()
                     after = seen.last_event if after is not None else None
@@ -225,15 +245,26 @@ class QueueClient:
                         await ended.wait()
 
     async def _observe(
-        self, job_id: str, client: str, after: int | None = None, known: bytes | None = None
+        self,
+        job_id: str,
+        client: str,
+        after: int | None = None,
+        known: bytes | None = None,
+        result: bool = False,
     ) -> Observation:
         """The job now. Raises JobNotFound, or QueueLost where the epoch is no longer the `known` one."""
         shard = self._shard_of(job_id)
-        epoch, *answer = await self._run("observe", shard, (job_id, client, "" if after is None else after))
+        arguments = (job_id, client, "" if after is None else after)
+        stored = None
+        if result:
+            answer, stored = await self._run_reading_result("observe", shard, arguments, job_id)
+        else:
+            answer = await self._run("observe", shard, arguments)
+        epoch, *answer = answer
         if answer:
             self._epochs[shard] = epoch
             telemetry.count_job(Status.EXPIRED, answer[0])
-            return decode_observation(job_id, answer[1:], after or 0)
+            return replace(decode_observation(job_id, answer[1:], after or 0), stored=stored)
         if known is not None and known != epoch:
             raise QueueLost("The queue lost its data, and the job with it. Send the request again.")
         raise _not_found(job_id)
@@ -241,12 +272,15 @@ class QueueClient:
     async def _outcome(self, seen: Observation) -> Result:
         if seen.status.failure is not None:
             raise seen.error()
-        with queue_errors("result"):
-            fields = await self._redis.hgetall(Shard.of(seen.status.id).key("result", seen.status.id))
+        fields = seen.stored
+        if fields is None:
+            with queue_errors("result"):
+                key = Shard.of(seen.status.id).key("result", seen.status.id)
+                fields = cast(dict[bytes, bytes], await self._redis.hgetall(key))
         if not fields:
             raise _not_found(seen.status.id)
         try:
-            return decode_result(cast(dict[bytes, bytes], fields))
+            return decode_result(fields)
         except ValueError as error:
             detail = "The result was written by another version. Run edges and workers of the same version."
             raise InternalError(detail) from error

@@ -28,12 +28,15 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A job at `now`, and its events since the last look. Times are Unix seconds of the queue's clock."""
+    """A job at `now`, and its events since the last look. Times are Unix seconds of the queue's clock; `stored` are
+    the fields of its result, where they were read in the same round trip.
+    """
 
     now: float
     status: JobStatus
     events: tuple[JobEvent, ...] = ()
     last_event: int = 0
+    stored: dict[bytes, bytes] | None = None
 
     @property
     def ended(self) -> bool:

@@ -97,6 +97,25 @@ async def test_a_waiter_is_woken_by_the_result(
         assert await waiter == RESULT
 
 
+async def test_a_waiter_gets_the_result_from_a_server_that_forgot_the_scripts(
+    client: QueueClient,
+    consumer: QueueConsumer,
+    new_job: NewJob,
+    server: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.queue.client.POLL", 60.0)
+    job = new_job(timeout=600)
+    await client.submit(job)
+    (claim,) = claimed(consumer, 1)
+    waiter = asyncio.create_task(client.wait(job.id, ALICE))
+    await subscribed(server, Shard().done)
+    server.script_flush()
+    consumer.finish(claim, RESULT)
+    async with asyncio.timeout(30):
+        assert await waiter == RESULT
+
+
 async def test_a_first_waiter_misses_no_end_while_its_subscription_is_made(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
