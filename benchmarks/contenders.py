@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 from benchmarks.processes import ONE_THREAD, START_TIMEOUT, family, moebius, workers
 from benchmarks.queue_servers import Fsync, queue_server
@@ -23,11 +25,27 @@ SHARED = ("numpy", "pillow", "pydantic", "pydantic-settings", "scipy")
 MAX_BATCH = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A server that runs: where it answers, and its processes."""
+
+    url: str
+    processes: tuple[psutil.Process, ...]
+
+
 @contextmanager
-def ours(fsync: Fsync) -> Iterator[str]:
-    """The URL of an edge with a queue and one worker whose engine takes no time."""
+def started(server: AbstractContextManager[str]) -> Iterator[Contender]:
+    """A server, with all the processes that its start has begun."""
+    before = family(os.getpid())
+    with server as url:
+        yield Contender(url, tuple(process for process in family(os.getpid()) if process not in before))
+
+
+@contextmanager
+def ours(fsync: Fsync, count: int) -> Iterator[str]:
+    """The URL of an edge with a queue and `count` workers whose engine takes no time."""
     own = {"backend": "dummy", "max_batch": MAX_BATCH}
-    with queue_server("valkey", fsync) as url, workers(url, 1, own):
+    with queue_server("valkey", fsync) as url, workers(url, count, own):
         edge = {"redis_url": url, "port": 0, "grpc_port": 0}
         with moebius("edge", settings=edge, capture=True) as process:
             assert process.stdout is not None, "it was asked for"

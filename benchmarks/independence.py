@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace) -> IndependenceReport:
 
 def rows_of(engine: Engine, backend: str, most: int) -> list[Row]:
     """The rows of one engine."""
-    rows = []
+    rows: list[Row] = []
     for name, target in TARGETS.items():
         alone = picture(engine, target, (), begins=0)
         # Every way to join for the first; one in which the batch changes on its way for the others.

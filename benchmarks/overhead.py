@@ -18,10 +18,11 @@ from statistics import median
 from time import perf_counter
 from urllib.parse import urlsplit
 
-from benchmarks.contenders import LITSERVE, litserve, litserve_python, ours
+from benchmarks.contenders import LITSERVE, Contender, litserve, litserve_python, ours, started
 from benchmarks.hardware import hardware_line
 from benchmarks.measuring import Percentiles, Spread, ratios, spread_of
 from benchmarks.pictures import gradient_and_hole
+from benchmarks.processes import CpuClock
 from benchmarks.tables import heading, table
 from service.contracts import MaskPolarity, Params
 from service.imaging.decode import inspect_picture
@@ -31,7 +32,7 @@ from service.settings import Settings
 
 PICTURE_SIDE = 64
 CLIENTS = 8
-FIRST = "Moebius, appendfsync always"
+FIRST = "Moebius, always, 1 worker"
 WARM_UP = 20  # requests to each server before anything counts
 PARAMS = {"seed": 7, "steps": 1, "guidance_scale": 1, "color_match": False}
 TIMING = re.compile(r"([a-z_]+);dur=([0-9.]+)")
@@ -53,8 +54,8 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One server. Milliseconds of one request at a time; requests a second of several clients; `times` compares
-    that with the first server, round by round.
+    """One server. Milliseconds of one request at a time, `cpu` those that all its processes computed for it;
+    requests a second of several clients; `times` compares that with the first server, round by round.
     """
 
     server: str
@@ -62,6 +63,7 @@ class Row:
     coding_p50: Spread
     own_p50: Spread
     own_p99: Spread
+    cpu: Spread
     rate: Spread
     times: Spread
 
@@ -101,30 +103,37 @@ def measure(options: argparse.Namespace) -> OverheadReport:
     python = litserve_python(options.litserve)
     with ExitStack() as stack:
         servers = {
-            FIRST: stack.enter_context(ours("always")),
-            "Moebius, appendfsync everysec": stack.enter_context(ours("everysec")),
-            "LitServe, 1 worker": stack.enter_context(litserve(python, 1)),
-            "LitServe, 2 workers": stack.enter_context(litserve(python, 2)),
+            FIRST: stack.enter_context(started(ours("always", 1))),
+            "Moebius, always, 2 workers": stack.enter_context(started(ours("always", 2))),
+            "Moebius, everysec, 1 worker": stack.enter_context(started(ours("everysec", 1))),
+            "LitServe, 1 worker": stack.enter_context(started(litserve(python, 1))),
+            "LitServe, 2 workers": stack.enter_context(started(litserve(python, 2))),
         }
-        for url in servers.values():
-            one_at_a_time(url, body, WARM_UP)
+        for server in servers.values():
+            one_at_a_time(server.url, body, WARM_UP)
         rows = compare(servers, body, options)
     edge_coding = edge_coding_milliseconds(image, mask)
     return OverheadReport(hardware, options.rounds, options.requests, options.seconds, edge_coding, rows)
 
 
-def compare(servers: Mapping[str, str], body: bytes, options: argparse.Namespace) -> list[Row]:
+def compare(servers: Mapping[str, Contender], body: bytes, options: argparse.Namespace) -> list[Row]:
     """A row for each server."""
     singly: dict[str, list[list[Answered]]] = {name: [] for name in servers}
     rates: dict[str, list[float]] = {name: [] for name in servers}
+    cpu: dict[str, list[float]] = {name: [] for name in servers}
     for number in range(options.rounds):
         for name in servers if number % 2 else reversed(list(servers)):
-            singly[name].append(one_at_a_time(servers[name], body, options.requests))
-            rates[name].append(requests_per_second(servers[name], body, options.seconds))
-    return [_row(name, singly[name], rates[name], rates[FIRST]) for name in servers]
+            server = servers[name]
+            before = CpuClock.read(server.processes)
+            singly[name].append(one_at_a_time(server.url, body, options.requests))
+            cpu[name].append((CpuClock.read(server.processes).ours - before.ours) / options.requests * 1000)
+            rates[name].append(requests_per_second(server.url, body, options.seconds))
+    return [_row(name, singly[name], cpu[name], rates[name], rates[FIRST]) for name in servers]
 
 
-def _row(name: str, rounds: list[list[Answered]], rates: list[float], first: list[float]) -> Row:
+def _row(
+    name: str, rounds: list[list[Answered]], cpu: list[float], rates: list[float], first: list[float]
+) -> Row:
     own = [Percentiles.of([one.total - one.coding for one in answers]) for answers in rounds]
     return Row(
         server=name,
@@ -132,6 +141,7 @@ def _row(name: str, rounds: list[list[Answered]], rates: list[float], first: lis
         coding_p50=spread_of(rounds, lambda answers: median(one.coding for one in answers)),
         own_p50=spread_of(own, lambda percentiles: percentiles.p50),
         own_p99=spread_of(own, lambda percentiles: percentiles.p99),
+        cpu=Spread.of(cpu),
         rate=Spread.of(rates),
         times=ratios(rates, first),
     )
@@ -230,6 +240,7 @@ def markdown(report: OverheadReport, command: str) -> str:
             "coding and engine, p50 ms",
             "own, p50 ms",
             "own, p99 ms",
+            "CPU ms a request",
             "requests/s",
             "times ours",
         ),
@@ -238,7 +249,7 @@ def markdown(report: OverheadReport, command: str) -> str:
                 row.server,
                 *(
                     spread.text(1)
-                    for spread in (row.total_p50, row.coding_p50, row.own_p50, row.own_p99, row.rate)
+                    for spread in (row.total_p50, row.coding_p50, row.own_p50, row.own_p99, row.cpu, row.rate)
                 ),
                 row.times.text(2),
             )
