@@ -92,11 +92,19 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     allowed = (error.headers or {}).get("Allow")
     if allowed is None:
         return problem_response(InvalidRequest(str(error.detail)))
-    response = problem_response(
-        MethodNotAllowed(f"{request.url.path} does not serve {_shown(request.method)}; allowed: {allowed}.")
-    )
+    allowed = _methods_of_path(request) or allowed
+    path, method = _shown(request.url.path), _shown(request.method)
+    response = problem_response(MethodNotAllowed(f"{path} does not serve {method}; allowed: {allowed}."))
     response.headers["Allow"] = allowed
     return response
+
+
+def _methods_of_path(request: Request) -> str:
+    """All methods of the path (RFC 9110, section 10.2.1), as described; the router names those of one route only.
+    Empty for a path that is not described.
+    """
+    path = getattr(request.scope.get("route"), "path", "")
+    return ", ".join(sorted(method.upper() for method in request.app.openapi()["paths"].get(path, ())))
 
 
 def install_problem_handlers(app: FastAPI) -> None:

@@ -327,6 +327,9 @@ ANSWERS = [
         headers={"Accept": "image/webp"},
     ),
     Row("unknown path", form(), 404, "unknown_route", ("/v2/inpaint", "/docs"), path="/v2/inpaint"),
+    Row(
+        "method of no route", {}, 405, "method_not_allowed", ("DELETE, GET",), method="PUT", path="/v1/jobs/x"
+    ),
     Row("wrong method", {}, 405, "method_not_allowed", ("POST",), method="GET"),
 ]
 
@@ -365,6 +368,11 @@ def test_a_header_field_beyond_all_measure_is_refused_as_a_problem(client: httpx
     assert (answer.json()["status"], answer.json()["code"]) == (400, "malformed_http")
     assert "64 KiB" in answer.json()["detail"]
     assert client.post(ROUTE, **form()).status_code == 200
+
+
+def test_a_wrong_method_is_told_all_methods_of_the_path(client: httpx.Client) -> None:
+    assert client.put("/v1/jobs/x").headers["allow"] == "DELETE, GET"
+    assert client.put("/docs").headers["allow"] == "GET"
 
 
 def test_a_refused_upload_is_not_even_started_by_a_client_that_asks_first(client: httpx.Client) -> None:
