@@ -90,4 +90,3 @@ def _delivery(
 ) -> Delivery:
     now = monotonic()
     return Delivery(claim, send, on_accepted, due=now, give_up=now + lease)
-
