@@ -89,7 +89,7 @@ class QueueConsumer:
 
     def register(self) -> None:
         """Tell the edges that this worker serves its models; `keep_up` keeps it told."""
-        self._refresh_at = time.monotonic() + self._settings.renew_every
+        now = time.monotonic()
         worker = self._worker
         for shard in self._shards:
             self._run(
@@ -99,15 +99,16 @@ class QueueConsumer:
                 *(worker.throughput, worker.throughput / len(self._shards)),
                 *[model.name for model in worker.models],
             )
+        self._refresh_at = now + self._settings.renew_every
 
     def keep_up(self) -> None:
         """Register again and do the queue's upkeep when either is due; nothing otherwise."""
-        if time.monotonic() >= self._refresh_at:
-            self.register()
         if time.monotonic() >= self._reclaim_at:
             # Jittered, so that the workers of a large pool take turns.
             self._reclaim_at = time.monotonic() + UPKEEP_EVERY * SystemRandom().uniform(0.5, 1.5)
             self.reclaim()
+        if time.monotonic() >= self._refresh_at:
+            self.register()
 
     def listen(self, models: Sequence[str], on_wake: Callable[[], None]) -> None:
         """Call `on_wake`, in a thread of its own, whenever a job of these models may be waiting."""

@@ -159,6 +159,7 @@ class Feeder:
             self._renew()
             self._claim()
             self._report()
+            self._renew()  # again, if it has become due in a call that outlasted an outage
             self._consumer.keep_up()
         except Unavailable as error:
             logger.warning("the queue does not answer or is full", extra={"error": error.detail})
@@ -175,14 +176,18 @@ class Feeder:
             time.sleep(QUEUE_RETRY)
 
     def _renew(self) -> None:
-        """Also what is to be delivered. A device that hangs gets its jobs taken."""
-        if monotonic() < self._renew_at or not self._pulse.keeps_leases:
+        """Also what is to be delivered. A device that hangs gets its jobs taken.
+
+        When it is due it comes before the upkeep, which takes back what has run out: in an outage, our own too.
+        """
+        now = monotonic()
+        if now < self._renew_at or not self._pulse.keeps_leases:
             return
-        self._renew_at = monotonic() + self._renew_every
         claims = self._holdings.claims()
         if claims:
             owned = {claim.job.id for claim in self._consumer.renew(claims)}
             self._drop({claim.job.id for claim in claims} - owned)
+        self._renew_at = now + self._renew_every  # not where it failed: then it is due in the next turn
 
     def _deliver(self) -> None:
         """Try the first delivery that is due; one a turn, so that leases are renewed in between."""
