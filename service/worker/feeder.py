@@ -192,8 +192,9 @@ class Feeder:
     def _deliver(self) -> None:
         """Try the first delivery that is due; one a turn, so that leases are renewed in between."""
         due = self._holdings.due()
-        if due is not None and due.settled(min(due.give_up, self._give_up), QUEUE_RETRY):
-            self._holdings.delivered(due)
+        if due is None or not due.settled(min(due.give_up, self._give_up), QUEUE_RETRY):
+            return
+        if self._holdings.delivered(due):
             self._inbox.put(JobLeft(due.job_id))
 
     def _claim(self) -> None:

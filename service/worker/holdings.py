@@ -72,10 +72,11 @@ class Holdings:
             now = monotonic()
             return next((delivery for delivery in self._deliveries if delivery.due <= now), None)
 
-    def delivered(self, delivery: Delivery) -> None:
-        """A delivery has been made, or given up."""
+    def delivered(self, delivery: Delivery) -> bool:
+        """A delivery has been made, or given up; False where its job has been claimed again in the meantime."""
         with self._lock:
             self._deliveries.remove(delivery)
+            return delivery.job_id not in self._claims
 
     def _remove(self, job_id: str) -> Claim | None:
         self._progress.pop(job_id, None)

@@ -28,8 +28,18 @@ def test_a_job_is_held_until_it_is_delivered() -> None:
     assert set(holdings.job_ids) == {"s0-1", "s0-2"}
     delivery = holdings.due()
     assert delivery is not None
-    holdings.delivered(delivery)
+    assert holdings.delivered(delivery)
     assert holdings.job_ids == ("s0-2",)
+
+
+def test_a_job_that_was_claimed_again_is_held_on_when_its_earlier_delivery_ends() -> None:
+    holdings = holding("s0-1")
+    holdings.settle("s0-1", delivery_of)
+    holdings.hold([claim_of("s0-1")])
+    delivery = holdings.due()
+    assert delivery is not None
+    assert not holdings.delivered(delivery)
+    assert holdings.job_ids == ("s0-1",)
 
 
 def test_what_became_of_a_job_is_settled_once_and_only_while_it_is_held() -> None:
