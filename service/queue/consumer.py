@@ -25,7 +25,7 @@ DRAIN_TIME = 5.0  # seconds that a job waits for a busy worker to run empty befo
 UPKEEP_BATCH = 100  # jobs a script call, so that none holds the server for long
 UPKEEP_EVERY = 1.0  # seconds; how late a deadline may be told of a job that nobody watches
 TRANSITIONS = ("register", "claim", "report", "renew", "finish", "fail", "release", "reclaim")
-LOST = -1  # answer of lua/renew.lua
+HELD, LOST = 1, -1  # answers of lua/renew.lua and lua/report.lua
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +143,11 @@ class QueueConsumer:
             for claim, progress in group:
                 step, steps = (progress.step, progress.steps) if progress is not None else (0, 0)
                 words += [claim.job.id, claim.token, step, steps]
-            kept = self._run("report", shard, *words)
-            dropped |= {claim.job.id for (claim, _), held in zip(group, kept, strict=True) if not held}
+            states = self._run("report", shard, *words)
+            telemetry.count_lease_lost(states.count(LOST))
+            dropped |= {
+                claim.job.id for (claim, _), state in zip(group, states, strict=True) if state != HELD
+            }
         return dropped
 
     def renew(self, claims: Sequence[Claim]) -> list[Claim]:
@@ -152,9 +155,9 @@ class QueueConsumer:
         owned: list[Claim] = []
         for shard, group in self._by_shard(claims, lambda claim: claim.job.id):
             pairs = [word for claim in group for word in (claim.job.id, claim.token)]
-            kept = self._run("renew", shard, self._lease_ms, *pairs)
-            telemetry.count_lease_lost(sum(state == LOST for state in kept))
-            owned += [claim for claim, state in zip(group, kept, strict=True) if state == 1]
+            states = self._run("renew", shard, self._lease_ms, *pairs)
+            telemetry.count_lease_lost(states.count(LOST))
+            owned += [claim for claim, state in zip(group, states, strict=True) if state == HELD]
         return owned
 
     def finish(self, claim: Claim, result: Result) -> bool:
@@ -263,7 +266,8 @@ class QueueConsumer:
             job = decode_job(lease.job_id, fields, image, mask)
         except ValueError as error:
             detail = f"This worker can't read the job ({error}). Run edges and workers of the same version."
-            self._run("fail", Shard.of(lease.job_id), lease.job_id, lease.token, "internal", detail)
+            failed = self._run("fail", Shard.of(lease.job_id), lease.job_id, lease.token, "internal", detail)
+            telemetry.count_job(Status.FAILED, failed)
             return None
         return Claim(
             job=job,

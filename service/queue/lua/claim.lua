@@ -51,6 +51,7 @@ while places > 0 and expired < most_expiries do
   if not id then break end
   local job = redis.call('HMGET', JOB .. id, 'deadline', 'start', 'queued_at', 'places')
   if not job[1] then
+    redis.call('ZREM', list .. model, id) -- also where the ledger knows nothing of it: this loop must end
     forget(id)
   elseif tonumber(job[1]) <= now then
     revoke(id, 'expired')

@@ -19,6 +19,13 @@ local function holds(id, token, status)
   return job[1] == status and job[2] == token
 end
 
+-- Of a job that a worker works on: 1 while it has it, 0 where the job has ended, -1 where its lease was lost.
+local function tenure(id, token)
+  local job = redis.call('HMGET', JOB .. id, 'status', 'token')
+  if job[1] ~= 'running' and job[1] ~= 'queued' then return 0 end
+  return job[1] == 'running' and job[2] == token and 1 or -1
+end
+
 -- Tell an event of a job. Their ids are 1, 2, 3...: a reader sees what is missing.
 local function tell(id, kind, ...)
   local number = redis.call('HINCRBY', JOB .. id, 'events', 1)

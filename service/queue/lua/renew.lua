@@ -5,12 +5,8 @@
 local expiry, kept = now_ms() + ARGV[1], {}
 for index = 2, #ARGV, 2 do
   local id = ARGV[index]
-  local status = redis.call('HGET', JOB .. id, 'status')
-  if holds(id, ARGV[index + 1], 'running') then
-    redis.call('ZADD', LEASES, expiry, id)
-    kept[#kept + 1] = 1
-  else
-    kept[#kept + 1] = (status == 'running' or status == 'queued') and -1 or 0
-  end
+  local state = tenure(id, ARGV[index + 1])
+  if state == 1 then redis.call('ZADD', LEASES, expiry, id) end
+  kept[#kept + 1] = state
 end
 return kept

@@ -182,10 +182,12 @@ async def test_a_job_of_another_version_fails_and_harms_no_other(
     for job in (odd, plain):
         await client.submit(job)
     server.hset(Shard().key("job", odd.id), "params", b'{"steps": 20, "unheard_of": 1}')
+    failed = counted("jobs", outcome="failed")
     assert [claim.job.id for claim in claimed(consumer, 2)] == [plain.id]
     failure = (await client.status(odd.id, ALICE)).failure
     assert failure is not None
     assert "same version" in failure.detail
+    assert counted("jobs", outcome="failed") == failed + 1
 
 
 async def test_a_result_of_another_version_is_an_error_that_says_so(
@@ -254,8 +256,31 @@ async def test_jobs_whose_pictures_could_not_be_read_come_with_the_next_claim(
     assert (claim.job.id, claim.attempt, claim.job.image) == (job.id, 1, job.image)
 
 
+async def test_what_nothing_is_known_of_is_passed_by(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    unknown, known = new_job(), new_job()
+    for job in (unknown, known):
+        await client.submit(job)
+    server.delete(Shard().key("job", unknown.id))
+    server.hdel(Shard().key("backlog"), unknown.id)
+    assert [claim.job.id for claim in claimed(consumer, 2)] == [known.id]
+
+
+@pytest.mark.parametrize(
+    "learn",
+    [
+        lambda consumer, claim: consumer.renew([claim]),
+        lambda consumer, claim: consumer.report([(claim, None)]),
+    ],
+    ids=["renewal", "report"],
+)
 async def test_what_goes_wrong_is_counted(
-    client: QueueClient, new_consumer: NewConsumer, new_job: NewJob, server: redis.Redis
+    client: QueueClient,
+    new_consumer: NewConsumer,
+    new_job: NewJob,
+    server: redis.Redis,
+    learn: Callable[[QueueConsumer, Claim], object],
 ) -> None:
     names = ("redeliveries", "lease_lost", "superseded_results")
     before = {name: counted(name) for name in names}
@@ -264,10 +289,10 @@ async def test_what_goes_wrong_is_counted(
     (stale,) = claimed(silent)
     lose_lease(server, stale)
     other.reclaim()
-    silent.renew([stale])
+    learn(silent, stale)
     silent.finish(stale, RESULT)
     assert {name: counted(name) - before[name] for name in names} == dict.fromkeys(names, 1)
 
 
-def counted(name: str) -> float:
-    return telemetry.REGISTRY.get_sample_value(f"inpaint_{name}_total") or 0.0
+def counted(name: str, **labels: str) -> float:
+    return telemetry.REGISTRY.get_sample_value(f"inpaint_{name}_total", labels) or 0.0
