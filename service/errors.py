@@ -3,6 +3,7 @@
 InpaintError
 ├── InvalidRequest          wrong fields, missing parts, wrong content type
 │   ├── MalformedHttp       no HTTP, or header fields beyond all measure
+│   ├── UploadStalled       the rest of a body did not come
 │   ├── UnsupportedMediaType
 │   ├── MissingPart
 │   ├── UnknownField
@@ -67,6 +68,12 @@ class MalformedHttp(InvalidRequest):
     """The bytes are no HTTP/1.1 request, or its header fields are too large."""
 
     code = "malformed_http"
+
+
+class UploadStalled(InvalidRequest):
+    """The body's beginning came, and then nothing more."""
+
+    code = "upload_stalled"
 
 
 class UnsupportedMediaType(InvalidRequest):
@@ -292,6 +299,7 @@ class ErrorMapping:
 ERROR_TABLE: dict[str, ErrorMapping] = {
     "invalid_request": ErrorMapping(422, "INVALID_ARGUMENT", False, "The request is not valid"),
     "malformed_http": ErrorMapping(400, "INVALID_ARGUMENT", False, "Not a readable HTTP request"),
+    "upload_stalled": ErrorMapping(408, "DEADLINE_EXCEEDED", True, "The upload stalled"),
     "unsupported_media_type": ErrorMapping(415, "INVALID_ARGUMENT", False, "Unsupported content type"),
     "missing_part": ErrorMapping(422, "INVALID_ARGUMENT", False, "A required part is missing"),
     "unknown_field": ErrorMapping(422, "INVALID_ARGUMENT", False, "Unknown field"),
@@ -301,7 +309,9 @@ ERROR_TABLE: dict[str, ErrorMapping] = {
     "unknown_route": ErrorMapping(404, "UNIMPLEMENTED", False, "Unknown route"),
     "method_not_allowed": ErrorMapping(405, "UNIMPLEMENTED", False, "Method not allowed"),
     "unauthenticated": ErrorMapping(401, "UNAUTHENTICATED", False, "An API key is needed"),
-    "idempotency_conflict": ErrorMapping(422, "INVALID_ARGUMENT", False, "The idempotency key was used before"),
+    "idempotency_conflict": ErrorMapping(
+        422, "INVALID_ARGUMENT", False, "The idempotency key was used before"
+    ),
     "invalid_picture": ErrorMapping(422, "INVALID_ARGUMENT", False, "The picture can't be used"),
     "payload_too_large": ErrorMapping(413, "INVALID_ARGUMENT", False, "Too many bytes"),
     "too_many_pixels": ErrorMapping(422, "INVALID_ARGUMENT", False, "Too many pixels"),

@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         default=MAX_UPLOAD_BYTES, gt=0, description="Bytes of a request's body; base64 in JSON counts."
     )
+    upload_patience: float = Field(
+        default=20.0, gt=0, description="Seconds without a byte after which an HTTP upload is given up."
+    )
     max_pixels: int = Field(default=MAX_PIXELS, gt=0, description="Pixels of a picture.")
     max_queued_jobs: int = Field(default=1000, gt=0, description="Jobs waiting or running before 429.")
     max_queued_bytes: int = Field(default=2 * 1024**3, gt=0, description="Payload bytes waiting before 429.")

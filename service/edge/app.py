@@ -31,7 +31,7 @@ def create_app(settings: Settings, queue: QueueClient) -> FastAPI:
     for part in (rest, jobs, operations):
         app.include_router(part.router)
     install_problem_handlers(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, patience=settings.upload_patience)
     app.add_middleware(RequestRecord)
     app.openapi = partial(openapi_document, app)  # type: ignore[method-assign]
     return app

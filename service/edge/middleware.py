@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import telemetry
 from service.edge.problems import problem_response
-from service.errors import InternalError, NotReady, PayloadTooLarge
+from service.errors import InternalError, NotReady, PayloadTooLarge, UploadStalled
 
 logger = logging.getLogger(__name__)
 
@@ -22,15 +22,17 @@ QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class BodyLimit:
-    """Raises `PayloadTooLarge` inside the route as soon as a body is known to exceed `max_bytes`.
+    """Raises `PayloadTooLarge` inside the route as soon as a body is known to exceed `max_bytes`, and
+    `UploadStalled` once nothing more of it has come for `patience` seconds.
 
     A declared length is refused before the first byte is read, so a client that sent `Expect: 100-continue`
     never starts; a chunked body is counted while it streams.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, patience: float) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""
@@ -39,18 +41,28 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "")
         received = 0
+        complete = False  # from then on a client may be silent for as long as it likes
 
         async def receive_within_limit() -> Message:
-            nonlocal received
+            nonlocal received, complete
             if declared.isdecimal() and int(declared) > self.max_bytes:
                 raise self._too_large(f"The body has {int(declared):,} bytes")
-            message = await receive()
+            message = await (receive() if complete else self._in_time(receive))
+            complete = not message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > self.max_bytes:
                 raise self._too_large(f"The body has more than {self.max_bytes:,} bytes")
             return message
 
         await self.app(scope, receive_within_limit, send)
+
+    async def _in_time(self, receive: Receive) -> Message:
+        try:
+            async with asyncio.timeout(self.patience):
+                return await receive()
+        except TimeoutError as error:
+            detail = f"Nothing more of the body came for {self.patience:g} s. Send the request again, without a pause."
+            raise UploadStalled(detail) from error
 
     def _too_large(self, what: str) -> PayloadTooLarge:
         return PayloadTooLarge(

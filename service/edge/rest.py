@@ -16,7 +16,7 @@ from service.edge.state import Client, Edge
 
 router = APIRouter()
 
-REFUSALS = (401, 413, 415, 422, 429, 500, 503)
+REFUSALS = (401, 408, 413, 415, 422, 429, 500, 503)
 
 
 @router.post(

@@ -18,6 +18,7 @@ from service.errors import QueueFull, QueueUnavailable
 CONNECT_TIMEOUT = 2.0  # seconds; a server on the same network answers in milliseconds or not at all
 REPLY_TIMEOUT = 5.0  # seconds; longer than an fsync on a slow disk or a 30 MB payload on a slow link
 RETRIES = 3  # bridges a restart of the server; every script may be sent twice
+MOST_CONNECTIONS = 64  # of an edge; who finds all taken waits for one, for as long as a reply may take
 BACKOFF = ExponentialWithJitterBackoff(cap=0.5, base=0.05)
 
 
@@ -35,12 +36,15 @@ def connect(url: str) -> redis.Redis:
 def connect_async(url: str) -> redis.asyncio.Redis:
     """A client for edges; connects when first used. Raises QueueUnavailable for a malformed address."""
     with _address_errors():
-        return redis.asyncio.Redis.from_url(
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
+            max_connections=MOST_CONNECTIONS,
+            timeout=REPLY_TIMEOUT,
             socket_connect_timeout=CONNECT_TIMEOUT,
             socket_timeout=REPLY_TIMEOUT,
             retry=AsyncRetry(BACKOFF, RETRIES),
         )
+        return redis.asyncio.Redis.from_pool(pool)
 
 
 @contextmanager

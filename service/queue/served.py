@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import cast
 
@@ -23,12 +24,19 @@ class ServedModels:
         self._default = default
         self._until = 0.0
         self._models: tuple[ServedModel, ...] = ()
+        self._look: asyncio.Task[tuple[ServedModel, ...]] | None = None
 
     async def models(self) -> tuple[ServedModel, ...]:
-        """Each name once. Raises QueueUnavailable."""
-        if time.monotonic() >= self._until:
-            self._models = await self._read()
-            self._until = time.monotonic() + KEPT if self._models else 0.0
+        """Each name once. Raises QueueUnavailable. Many who ask at once share one look."""
+        if time.monotonic() < self._until:
+            return self._models
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._read_and_keep())
+        return await asyncio.shield(self._look)
+
+    async def _read_and_keep(self) -> tuple[ServedModel, ...]:
+        self._models = await self._read()
+        self._until = time.monotonic() + KEPT if self._models else 0.0
         return self._models
 
     async def _read(self) -> tuple[ServedModel, ...]:

@@ -16,9 +16,9 @@ MOST_MEMORY = 0.7  # of the server's; the rest is for results
 MOST_RETRY_AFTER = 600  # seconds
 
 FULL = {
-    "jobs": "As many jobs wait and run as the queue may hold.",
-    "bytes": "The pictures that wait have as many bytes as the queue may hold.",
-    "memory": "The queue's server has little memory left.",
+    "jobs": "As many jobs wait and run as the queue may hold. Try again later.",
+    "bytes": "The pictures that wait have as many bytes as the queue may hold. Try again later, or send smaller ones.",
+    "memory": "The queue's server has little memory left. Try again later, or send smaller pictures.",
 }
 
 
@@ -42,8 +42,7 @@ def refusal(kind: str, answer: Sequence[Any]) -> InpaintError:
     """The error for an answer {kind, ...} that queued nothing; `retry_after` is what the backlog needs."""
     if kind == "full":
         bound, milliseconds = answer
-        detail = f"{FULL[bound.decode()]} Try again later, or send smaller pictures."
-        return QueueFull(detail, retry_after=_bounded(milliseconds))
+        return QueueFull(FULL[bound.decode()], retry_after=_bounded(milliseconds))
     if kind == "late":
         missing, own = answer
         detail = (

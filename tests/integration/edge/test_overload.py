@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+
 import httpx
 import pytest
 
@@ -54,3 +57,31 @@ def test_a_job_that_could_not_end_in_time_is_refused_at_once(queue_url: str, rou
         assert "timeout" in refused.json()["detail"]
         submitted(client, timeout="600")
         assert refusal(client.post(route, files=FILES, data={"timeout": "120"})) == "deadline_unreachable"
+
+
+async def test_more_clients_at_once_than_connections_to_the_queue_are_all_answered(
+    queue_url: str,
+) -> None:
+    """Each waits a moment for a connection: many clients are no outage."""
+    many = 300
+    with running_edge(queue_url, Settings()) as url:
+        unlimited = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=url, timeout=60, limits=unlimited) as client:
+            await asyncio.gather(*(client.get("/livez") for _ in range(many)))
+            answers = await asyncio.gather(*(client.get("/v1/jobs/s0-" + "0" * 32) for _ in range(many)))
+    assert {answer.json()["code"] for answer in answers} == {"job_not_found"}
+
+
+def test_an_upload_that_stalls_is_given_up(queue_url: str) -> None:
+    """Its beginning would be held in memory for as long as the client likes."""
+    head = (
+        b"POST /v1/inpaint HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+        b"Content-Type: application/json\r\n\r\n{"
+    )
+    with running_edge(queue_url, Settings(upload_patience=0.2)) as url:
+        address = httpx.URL(url)
+        with socket.create_connection((address.host, address.port or 0), timeout=60) as connection:
+            connection.sendall(head)
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"upload_stalled" in answer
