@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -110,19 +111,18 @@ async def test_a_restart_of_the_server_costs_no_job_and_no_attempt(
 ) -> None:
     running = start_worker(durable_server.url)
     running.engine.gate.clear()
-    client = QueueClient(durable_server.url, settings)
     job, later = new_job(), new_job()
-    await client.submit(job)
-    await until(running.engine.stepping.is_set)
-    durable_server.kill()
-    running.engine.gate.set()
-    await until(lambda: running.engine.steps == 3)
-    durable_server.start()
-    assert (await client.wait(job.id, CLIENT)).pictures
-    assert (await client.status(job.id, CLIENT)).attempt == 1
-    await client.submit(later)
-    assert (await client.wait(later.id, CLIENT)).pictures
-    await client.aclose()
+    async with aclosing(QueueClient(durable_server.url, settings)) as client:
+        await client.submit(job)
+        await until(running.engine.stepping.is_set)
+        durable_server.kill()
+        running.engine.gate.set()
+        await until(lambda: running.engine.steps == 3)
+        durable_server.start()
+        assert (await client.wait(job.id, CLIENT)).pictures
+        assert (await client.status(job.id, CLIENT)).attempt == 1
+        await client.submit(later)
+        assert (await client.wait(later.id, CLIENT)).pictures
 
 
 async def test_a_worker_that_can_t_reach_the_queue_is_not_ready(
