@@ -6,6 +6,7 @@ Out of memory: the cap is halved once; when that is not enough the process must 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from service.worker.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
-MOST_FAILED_JOBS = 4  # one after the other with no call that works in between: then it is not the jobs
+MOST_FAILED_JOBS = 4  # one after the other with no such call that works in between: then it is not the jobs
 MEMORY_EVERY = 1.0  # seconds between two looks at the device's memory
 
 Outcome = TypeVar("Outcome")
@@ -50,7 +51,7 @@ class Device:
         self._profile = profile
         self._pulse = pulse
         self._halved = False
-        self._failed_jobs: set[str] = set()
+        self._failed_jobs: defaultdict[str, set[str]] = defaultdict(set)
         self._memory_at = 0.0
 
     def encode(self, items: Sequence[Item], *, with_image: bool) -> list[Any | Failure]:
@@ -59,7 +60,7 @@ class Device:
         def encode(some: Sequence[Item]) -> list[Any]:
             return self._engine.encode([item.tile for item in some], with_image=with_image)
 
-        return self._isolated(encode, items, lambda batch: batch * self._profile.encode_seconds)
+        return self._isolated("encode", encode, items, lambda batch: batch * self._profile.encode_seconds)
 
     def begin(self, items: Sequence[Item]) -> list[Failure | None]:
         """Give each item its first state, from its encoded crop."""
@@ -71,7 +72,7 @@ class Device:
                 item.state = begin_item(self._engine, encoded, table, seed=item.seed, crop=item.crop)
             return [None] * len(some)
 
-        return self._isolated(begin, items, lambda _: 0.0)
+        return self._isolated("begin", begin, items, lambda _: 0.0)
 
     def step(self, items: Sequence[Item]) -> list[Failure | None]:
         """One denoising step of every item, each by its own row."""
@@ -82,7 +83,7 @@ class Device:
             telemetry.observe_step(len(some), perf_counter() - started)
             return [None] * len(some)
 
-        return self._isolated(step, items, self._profile.expected_step)
+        return self._isolated("step", step, items, self._profile.expected_step)
 
     def decode(self, items: Sequence[Item]) -> list[Array | Failure]:
         """The fill [3, s, s] of each item; a picture that is not finite is a failure."""
@@ -90,7 +91,7 @@ class Device:
         def decode(some: Sequence[Item]) -> list[Array]:
             return list(self._engine.decode([item.state for item in some]))
 
-        fills = self._isolated(decode, items, lambda batch: batch * self._profile.decode_seconds)
+        fills = self._isolated("decode", decode, items, lambda batch: batch * self._profile.decode_seconds)
         return [
             fill if isinstance(fill, Failure) or np.isfinite(fill).all() else NOT_FINITE for fill in fills
         ]
@@ -102,7 +103,7 @@ class Device:
             telemetry.set_device_memory(self._engine.memory_bytes())
 
     def _isolated(
-        self, call: Call[Outcome], items: Sequence[Item], expected: Callable[[int], float]
+        self, stage: str, call: Call[Outcome], items: Sequence[Item], expected: Callable[[int], float]
     ) -> list[Outcome | Failure]:
         """Outcomes by item. Items of a batch that failed are tried once more, each alone."""
         outcomes: list[Outcome | Failure] = []
@@ -121,7 +122,7 @@ class Device:
                     "a device call failed; its items are tried alone", extra={"items": len(batch)}
                 )
                 outcomes += [self._alone(call, item, expected) for item in batch]
-        self._judge(items, outcomes)
+        self._judge(stage, items, outcomes)
         return outcomes
 
     def _alone(self, call: Call[Outcome], item: Item, expected: Callable[[int], float]) -> Outcome | Failure:
@@ -150,11 +151,15 @@ class Device:
         self.cap = max(1, batch // 2)
         logger.warning("the device is out of memory; smaller batches from now on", extra={"cap": self.cap})
 
-    def _judge(self, items: Sequence[Item], outcomes: Sequence[object]) -> None:
-        """Tell a device that fails every job from jobs that fail: it would fail all that come."""
+    def _judge(self, stage: str, items: Sequence[Item], outcomes: Sequence[object]) -> None:
+        """Tell a device that fails every job from jobs that fail: it would fail all that come.
+
+        Each stage for itself: one whose steps all fail may encode well.
+        """
+        failed = self._failed_jobs[stage]
         if not all(isinstance(outcome, Failure) for outcome in outcomes):
-            self._failed_jobs.clear()
+            failed.clear()
             return
-        self._failed_jobs.update(item.job_id for item in items)
-        if len(self._failed_jobs) >= MOST_FAILED_JOBS:
-            raise DeviceError(f"{len(self._failed_jobs)} jobs in a row failed, and no device call worked.")
+        failed.update(item.job_id for item in items)
+        if len(failed) >= MOST_FAILED_JOBS:
+            raise DeviceError(f"{len(failed)} jobs in a row failed in {stage}, where no call worked.")

@@ -124,6 +124,22 @@ def test_jobs_that_fail_one_after_the_other_condemn_the_device(device: Device, e
         device.step([items[-1]])
 
 
+def test_a_device_that_steps_no_more_is_condemned_although_it_begins_jobs(
+    device: Device, engine: FaultyEngine
+) -> None:
+    items = running_items(device, MOST_FAILED_JOBS)
+
+    def fail(_states: Sequence[Any]) -> None:
+        raise RuntimeError("gone")
+
+    engine.fault = fail
+    for item in items[:-1]:
+        assert device.begin([item]) == [None]
+        assert device.step([item]) == [OUR_FAULT]
+    with pytest.raises(DeviceError):
+        device.step([items[-1]])
+
+
 def test_one_call_that_works_clears_the_device(device: Device, engine: FaultyEngine) -> None:
     items = running_items(device, MOST_FAILED_JOBS + 1)
 
