@@ -42,13 +42,17 @@ class Payload:
 async def serve_all(
     url: str, settings: Settings, payload: Payload, arrivals: Sequence[Arrival]
 ) -> list[Served]:
-    """Send each arrival at its time, and answer when each result was visible. Raises what a job raises."""
+    """Send each arrival at its time, and answer when each result was visible. Raises what jobs raise, as a group."""
     queue = QueueClient(url, settings)
     try:
         deadline = await queue.now() + DEADLINE
         start = perf_counter()
-        sent = [_serve(queue, settings, payload, arrival, start, deadline) for arrival in arrivals]
-        return await asyncio.gather(*sent)
+        async with asyncio.TaskGroup() as group:
+            sent = [
+                group.create_task(_serve(queue, settings, payload, arrival, start, deadline))
+                for arrival in arrivals
+            ]
+        return [task.result() for task in sent]
     finally:
         await queue.aclose()
 
