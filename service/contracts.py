@@ -310,10 +310,11 @@ class ServedModel:
 class WorkerRegistration:
     """A worker as the queue knows it. `worker_id` is unique a process start; `places` are crops a step;
     `throughput` is what it measured at its start, in the unit of `queue/fairness.py:cost_of` a second (0: not
-    known).
+    known), `step_seconds` what a guided step of one crop takes.
     """
 
     worker_id: str
     models: tuple[ServedModel, ...]
     places: int
     throughput: float = 0.0
+    step_seconds: float = 0.0

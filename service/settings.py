@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(default=MAX_PIXELS, gt=0, description="Pixels of a picture.")
     max_queued_jobs: int = Field(default=1000, gt=0, description="Jobs waiting or running before 429.")
     max_queued_bytes: int = Field(default=2 * 1024**3, gt=0, description="Payload bytes waiting before 429.")
+    max_client_share: float = Field(
+        default=0.5, gt=0, le=1, description="Part of these jobs and bytes that one client may have."
+    )
 
     sync_timeout: float = Field(
         default=120.0, gt=0, description="Seconds; deadline of a synchronous request."

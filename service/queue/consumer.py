@@ -96,7 +96,7 @@ class QueueConsumer:
                 "register",
                 shard,
                 *(worker.worker_id, self._lease_ms, encode_models(worker), worker.places),
-                *(worker.throughput, worker.throughput / len(self._shards)),
+                *(worker.throughput, worker.throughput / len(self._shards), worker.step_seconds * 1000),
                 *[model.name for model in worker.models],
             )
         self._refresh_at = now + self._settings.renew_every
@@ -203,7 +203,7 @@ class QueueConsumer:
         try:
             if self._refresh_at < inf:
                 for shard in self._shards:
-                    self._run("register", shard, self._worker.worker_id, 0, b"", 0, 0, 0)
+                    self._run("register", shard, self._worker.worker_id, 0, b"", 0, 0, 0, 0)
         finally:
             if self._listener is not None:
                 self._listener.stop()

@@ -16,7 +16,7 @@ UPLOAD_LIFETIME = 60  # seconds from the payload's arrival to its submit; then i
 FLOW_LIFETIME = 3600.0  # seconds that a client's place in the fair order is remembered
 
 STRUCTURAL = (
-    *("ledger", "rates", "leases", "deadlines", "backlog", "workers"),
+    *("ledger", "shares", "rates", "leases", "deadlines", "backlog", "workers"),
     *("ready:*", "alone:*", "waiting:*", "running:*"),
 )
 
@@ -32,10 +32,12 @@ class Shard:
 
     ledger            hash: epoch (another one once data were lost), bytes, arrivals; of each model the clock
                       of its fair order, and the cost of what waits and what runs
-    rates             hash: of each model the throughput of its live workers, and of one of them, in cost a second
+    shares            hash: of each client the jobs and bytes that it has in the queue
+    rates             hash: of each model the throughput of its live workers, and of one of them, in cost a second; ms
+                      of a step of one item
     leases            zset: running job -> when its worker loses it, server ms
     deadlines         zset: job that has not ended -> its deadline, server ms
-    backlog           hash: job that has not ended -> its bytes, cost, priority and model
+    backlog           hash: job that has not ended -> its bytes, cost, priority, model and client
     workers           zset: worker -> when its registration ends, server ms
     ready:MODEL       zset: waiting job -> its tag in the fair order
     alone:MODEL       zset: the same, of jobs that must run with no neighbour
@@ -74,7 +76,7 @@ class Shard:
     @property
     def script_keys(self) -> tuple[str, ...]:
         """KEYS of every script, as lua/common.lua unpacks them: whole keys, then prefixes with a colon."""
-        whole = ("ledger", "rates", "leases", "deadlines", "backlog", "workers", "done")
+        whole = ("ledger", "shares", "rates", "leases", "deadlines", "backlog", "workers", "done")
         prefixes = (
             *("ready", "alone", "waiting", "running", "job", "image", "mask", "events", "result"),
             *("flow", "key", "wake", "worker", "claims"),

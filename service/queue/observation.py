@@ -108,17 +108,18 @@ def _events(
 
 
 def _event(status: JobStatus, number: int, fields: Sequence[bytes], *, last: bool) -> JobEvent:
-    """An event of the stream; only the last one can tell what the job's status tells now."""
+    """An event of the stream; only the last one, and so the terminal one, can tell what the job's status tells now."""
     told = dict(zip(fields[::2], fields[1::2], strict=True))
     kind = EventKind(told[b"kind"].decode())
+    terminal = kind in TERMINAL_KINDS
     return JobEvent(
         str(number),
         kind,
         int(told[b"attempt"]),
         position=status.position if last and kind is EventKind.QUEUED else None,
-        step=int(told.get(b"step", 0)),
-        steps=int(told.get(b"steps", 0)),
-        failure=status.failure if kind in TERMINAL_KINDS else None,
+        step=status.step if terminal else int(told.get(b"step", 0)),
+        steps=status.steps if terminal else int(told.get(b"steps", 0)),
+        failure=status.failure if terminal else None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.contracts import Job
 from service.errors import DeadlineUnreachable, InpaintError, QueueFull, QueueLost
-from service.queue.fairness import WEIGHTS, cost_of
+from service.queue.fairness import WEIGHTS, cost_of, steps_of
 from service.queue.keys import FLOW_LIFETIME
 from service.settings import Settings
 
@@ -18,6 +18,7 @@ MOST_RETRY_AFTER = 600  # seconds
 FULL = {
     "jobs": "As many jobs wait and run as the queue may hold. Try again later.",
     "bytes": "The pictures that wait have as many bytes as the queue may hold. Try again later, or send smaller ones.",
+    "share": "This client has as many jobs or bytes in the queue as one may. Try again when some have ended.",
     "memory": "The queue's server has little memory left. Try again later, or send smaller pictures.",
 }
 
@@ -31,9 +32,9 @@ def submission(job: Job, settings: Settings) -> tuple[str | int | float, ...]:
     return (
         *(job.id, job.client, params.model, params.priority, params.model_dump_json()),
         *(int(job.deadline * 1000), int(settings.result_ttl * 1000), len(job.image) + len(job.mask)),
-        *(cost_of(params, job.places), job.places, params.steps, WEIGHTS[params.priority]),
+        *(cost_of(params, job.places), job.places, steps_of(params), WEIGHTS[params.priority]),
         *(int(FLOW_LIFETIME * 1000), ceil(settings.max_queued_jobs / shards)),
-        *(ceil(settings.max_queued_bytes / shards), MOST_MEMORY),
+        *(ceil(settings.max_queued_bytes / shards), settings.max_client_share, MOST_MEMORY),
         *(job.idempotency_key or "", job.fingerprint),
     )
 

@@ -71,7 +71,13 @@ def registration_of(settings: Settings, engine: Engine, profile: BatchProfile) -
     )
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     places = places_of(settings, profile)
-    return WorkerRegistration(worker_id, (model,), places=places, throughput=profile.throughput)
+    return WorkerRegistration(
+        worker_id,
+        (model,),
+        places=places,
+        throughput=profile.throughput,
+        step_seconds=profile.expected_step(1),
+    )
 
 
 def _tell(registration: WorkerRegistration, profile: BatchProfile) -> None:

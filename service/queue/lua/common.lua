@@ -1,5 +1,5 @@
 -- Put before every script. All times are the server's, in ms; `token` is the job's generation.
-local LEDGER, RATES, LEASES, DEADLINES, BACKLOG, WORKERS, DONE,
+local LEDGER, SHARES, RATES, LEASES, DEADLINES, BACKLOG, WORKERS, DONE,
   READY, ALONE, WAITING, RUNNING, JOB, IMAGE, MASK, EVENTS, RESULT,
   FLOW, KEY, WAKE, WORKER, CLAIMS = unpack(KEYS)
 local MOST_EVENTS = 256 -- of a job; older ones are replaced by a snapshot for whoever missed them
@@ -34,11 +34,21 @@ local function tell(id, kind, ...)
   if number == 1 then redis.call('PEXPIREAT', EVENTS .. id, job[2] + job[3]) end
 end
 
--- What the ledger keeps of a job that has not ended: bytes, cost, priority, model; nothing if it has.
+-- What the backlog keeps of a job that has not ended: bytes, cost, priority, model, client; nothing if it has.
 local function entry_of(id)
   local entry = redis.call('HGET', BACKLOG, id)
   if not entry then return end
-  return string.match(entry, '^(%d+) (%S+) (%S+) (.+)$')
+  local size, cost, priority, length, names = string.match(entry, '^(%d+) (%S+) (%S+) (%d+) (.+)$')
+  return size, cost, priority, names:sub(1, length), names:sub(length + 2)
+end
+
+-- Note jobs and bytes more, or fewer, that a client has in the queue.
+local function charge(client, jobs, bytes)
+  if redis.call('HINCRBY', SHARES, 'jobs:' .. client, jobs) <= 0 then
+    redis.call('HDEL', SHARES, 'jobs:' .. client, 'bytes:' .. client)
+  else
+    redis.call('HINCRBY', SHARES, 'bytes:' .. client, bytes)
+  end
 end
 
 -- Move a job between the lists of what waits and what runs.
@@ -56,13 +66,14 @@ local function forget(id)
   redis.call('DEL', IMAGE .. id, MASK .. id)
   local ran = redis.call('ZREM', LEASES, id) == 1
   redis.call('ZREM', DEADLINES, id)
-  local size, cost, priority, model = entry_of(id)
+  local size, cost, priority, model, client = entry_of(id)
   if not size then return end
   redis.call('HDEL', BACKLOG, id)
   redis.call('ZREM', READY .. model, id)
   redis.call('ZREM', ALONE .. model, id)
   redis.call('ZREM', (ran and RUNNING or WAITING) .. priority, id)
   redis.call('HINCRBY', LEDGER, 'bytes', -size)
+  charge(client, -1, -size)
   redis.call('HINCRBYFLOAT', LEDGER, (ran and 'running:' or 'waiting:') .. model, '-' .. cost)
 end
 

@@ -20,6 +20,8 @@ local position = -1
 if seen[1] == 'queued' then
   position = redis.call('ZRANK', READY .. seen[2], id) or redis.call('ZRANK', ALONE .. seen[2], id) or -1
 end
+-- An id that was never given: of a job before the data were lost, say. Such a reader starts anew.
+if after ~= '' and tonumber(after) > tonumber(redis.call('HGET', JOB .. id, 'events')) then after = '0' end
 local events = after ~= '' and redis.call('XRANGE', EVENTS .. id, '(' .. after .. '-0', '+') or {}
 return {epoch, ended, now, seen[1], seen[2], seen[3], seen[4], seen[5], seen[6] or '', seen[7] or '',
   position, seen[8], seen[9], events}

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Say that a worker lives; with a lifetime of 0, that it has left. Forgets workers that fell silent, and sums up what
 -- the live ones can do.
--- ARGV: worker, lifetime, models, places, throughput, this shard's part of it, names of the models...
-local worker, lifetime, models, places, throughput, share = unpack(ARGV, 1, 6)
+-- ARGV: worker, lifetime, models, places, throughput, this shard's part of it, ms of a step, names of the models...
+local worker, lifetime, models, places, throughput, share, step = unpack(ARGV, 1, 7)
 local now = now_ms()
 redis.call('ZREMRANGEBYSCORE', WORKERS, '-inf', now)
 if tonumber(lifetime) == 0 then
@@ -11,21 +11,23 @@ if tonumber(lifetime) == 0 then
 else
   redis.call('ZADD', WORKERS, now + lifetime, worker)
   redis.call('HSET', WORKER .. worker, 'models', models, 'places', places, 'throughput', throughput,
-    'share', share, 'names', cmsgpack.pack({unpack(ARGV, 7)}))
+    'share', share, 'step', step, 'names', cmsgpack.pack({unpack(ARGV, 8)}))
   redis.call('PEXPIRE', WORKER .. worker, lifetime)
 end
 
-local all, workers_of, sum = {}, {}, {}
+local all, workers_of, sum, steps = {}, {}, {}, {}
 for _, other in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do
-  local known = redis.call('HMGET', WORKER .. other, 'names', 'throughput', 'share')
+  local known = redis.call('HMGET', WORKER .. other, 'names', 'throughput', 'share', 'step')
   for _, name in ipairs(known[1] and tonumber(known[2]) > 0 and cmsgpack.unpack(known[1]) or {}) do
     all[name] = (all[name] or 0) + known[3]
     sum[name] = (sum[name] or 0) + known[2]
+    steps[name] = (steps[name] or 0) + known[4]
     workers_of[name] = (workers_of[name] or 0) + 1
   end
 end
 redis.call('DEL', RATES)
 for name, rate in pairs(all) do
-  redis.call('HSET', RATES, 'all:' .. name, exact(rate), 'one:' .. name, exact(sum[name] / workers_of[name]))
+  redis.call('HSET', RATES, 'all:' .. name, exact(rate), 'one:' .. name, exact(sum[name] / workers_of[name]),
+    'step:' .. name, exact(steps[name] / workers_of[name]))
 end
 return 1

@@ -73,10 +73,14 @@ def new_consumer(queue_url: str, settings: Settings) -> Iterator[Callable[..., Q
     """Makes workers' ends; the second and later ones with a name of their own."""
     made: list[QueueConsumer] = []
 
-    def make(name: str = "worker-1", throughput: float = 0.0, **overrides: float) -> QueueConsumer:
+    def make(
+        name: str = "worker-1", throughput: float = 0.0, step_seconds: float = 0.0, **overrides: float
+    ) -> QueueConsumer:
         model = ServedModel(MODEL, 256, "dummy", "cpu", "fp32", "0" * 64)
         changed = settings.model_copy(update=overrides)
-        registration = WorkerRegistration(name, (model,), places=8, throughput=throughput)
+        registration = WorkerRegistration(
+            name, (model,), places=8, throughput=throughput, step_seconds=step_seconds
+        )
         made.append(QueueConsumer(queue_url, changed, registration))
         return made[-1]
 

@@ -21,7 +21,7 @@ NewJob = Callable[..., Job]
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(model=MODEL, max_queued_jobs=8, max_queued_bytes=1000)
+    return Settings(model=MODEL, max_queued_jobs=8, max_queued_bytes=1000, max_client_share=1)
 
 
 @pytest.fixture
@@ -240,3 +240,37 @@ async def test_an_empty_queue_owes_nothing(
     await client.cancel(third.job.id, ALICE)
     ledger = server.hgetall(Shard().key("ledger"))
     assert float(ledger[f"waiting:{MODEL}".encode()]) == float(ledger[f"running:{MODEL}".encode()]) == 0
+
+
+async def test_a_job_takes_no_less_than_its_own_steps(
+    client: QueueClient, new_consumer: Callable[..., QueueConsumer], new_job: NewJob
+) -> None:
+    new_consumer(throughput=1000.0, step_seconds=1.0).register()
+    with pytest.raises(DeadlineUnreachable, match=r"it takes about 20\.0 s itself"):
+        await client.submit(new_job(timeout=15))
+    await client.submit(new_job(timeout=60))
+
+
+async def test_one_client_can_not_fill_the_queue(queue_url: str, settings: Settings, new_job: NewJob) -> None:
+    halved = QueueClient(queue_url, settings.model_copy(update={"max_client_share": 0.5}))
+    for _ in range(4):
+        await halved.submit(new_job("flood"))
+    with pytest.raises(QueueFull, match="This client"):
+        await halved.submit(new_job("flood"))
+    await halved.submit(new_job("guest"))
+    await halved.aclose()
+
+
+async def test_a_client_has_its_share_again_when_its_jobs_have_ended(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    first, second = new_job(), new_job()
+    await client.submit(first)
+    await client.submit(second)
+    size = len(first.image) + len(first.mask)
+    shares = Shard().key("shares")
+    assert server.hgetall(shares) == {b"jobs:alice": b"2", b"bytes:alice": b"%d" % (2 * size)}
+    consumer.finish(claimed(consumer)[0], RESULT)
+    assert server.hgetall(shares) == {b"jobs:alice": b"1", b"bytes:alice": b"%d" % size}
+    await client.cancel(second.id, ALICE)
+    assert server.hgetall(shares) == {}

@@ -44,6 +44,7 @@ async def test_a_job_tells_its_whole_life_in_order(
     assert [(event.step, event.steps) for event in events[2:4]] == [(1, 2), (2, 2)]
     assert [event.attempt for event in events] == [0, 1, 1, 1, 1]
     assert events[-1].terminal
+    assert (events[-1].step, events[-1].steps) == (2, 2)
 
 
 async def test_a_watcher_resumes_after_the_last_event_that_it_saw(
@@ -66,6 +67,15 @@ async def test_an_id_that_is_none_of_ours_starts_at_the_beginning(
     await client.submit(job)
     await client.cancel(job.id, ALICE)
     assert kinds(await told(client.events(job.id, ALICE, after=odd))) == ["queued", "cancelled"]
+
+
+async def test_an_id_beyond_the_last_event_starts_at_the_beginning(
+    client: QueueClient, new_job: NewJob
+) -> None:
+    job = new_job()
+    await client.submit(job)
+    await client.cancel(job.id, ALICE)
+    assert kinds(await told(client.events(job.id, ALICE, after="900"))) == ["queued", "cancelled"]
 
 
 async def test_events_come_while_the_job_runs(

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import redis
 
-from service.contracts import Job
+from service.contracts import Failure, Job
 from service.errors import IdempotencyConflict, QueueFull
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
@@ -60,6 +60,24 @@ async def test_a_key_used_for_another_request_is_refused_and_leaves_nothing(
     with pytest.raises(IdempotencyConflict, match="order-17"):
         await client.submit(keyed(fingerprint="another"))
     assert set(server.scan_iter()) == before
+
+
+async def test_a_cancelled_job_is_done_anew_when_its_key_comes_again(
+    client: QueueClient, keyed: NewJob
+) -> None:
+    first = await client.submit(keyed())
+    await client.cancel(first, ALICE)
+    second = await client.submit(keyed())
+    assert second != first
+    assert await client.submit(keyed()) == second
+
+
+async def test_a_failed_job_answers_its_key_with_the_same_failure(
+    client: QueueClient, consumer: QueueConsumer, keyed: NewJob
+) -> None:
+    first = await client.submit(keyed())
+    consumer.fail(claimed(consumer)[0], Failure("empty_mask", "The mask selects nothing."))
+    assert await client.submit(keyed()) == first
 
 
 async def test_clients_do_not_share_their_keys(client: QueueClient, keyed: NewJob) -> None:
