@@ -52,7 +52,7 @@ class FeederEnded:
 
 @dataclass(frozen=True, slots=True)
 class Nudge:
-    """Look up: somebody wants the loop to stop."""
+    """Look up: somebody wants the loop to stop, or jobs may be claimed again."""
 
 
 Event = JobsClaimed | JobPrepared | JobBroken | JobLeft | FeederEnded | Nudge

@@ -59,6 +59,7 @@ class Worker:
             on_prepared=self._on_prepared,
             on_result=self.feeder.finish,
             on_failure=self._on_failure,
+            on_caught_up=lambda: self._inbox.put(Nudge()),
         )
         self.device = Device(engine, profile, self.pulse, places_of(settings, profile))
         self.loop = StepLoop(settings, profile, self.device, self._pictures, self.feeder, self._inbox)

@@ -19,7 +19,9 @@ from service.worker.failures import failure_of
 
 
 class PicturePool:
-    """`picture_threads` threads. Their news come by three callbacks, called in them, each with a job's id first."""
+    """`picture_threads` threads. Their news come by callbacks, called in them, those of a job with its id first;
+    `on_caught_up` when the pool is no longer `behind`.
+    """
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class PicturePool:
         on_prepared: Callable[[str, Prepared], None],
         on_result: Callable[[str, Result], None],
         on_failure: Callable[[str, Failure], None],
+        on_caught_up: Callable[[], None],
     ) -> None:
         self._max_pixels = settings.max_pixels
         self._threads = settings.picture_threads
@@ -36,6 +39,7 @@ class PicturePool:
         self._on_prepared = on_prepared
         self._on_result = on_result
         self._on_failure = on_failure
+        self._on_caught_up = on_caught_up
         self._executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
         self._lock = threading.Lock()
         self._encoding = 0
@@ -79,10 +83,17 @@ class PicturePool:
         try:
             picture = finish(job.prepared_parts.retouch, np.stack(fills), job.claim.job.params)
         finally:
-            with self._lock:
-                self._encoding -= 1
+            self._count_encoded()
         if job.answer.add(candidate, picture, perf_counter() - started):
             self._on_result(job.claim.job.id, self._result_of(job))
+
+    def _count_encoded(self) -> None:
+        with self._lock:
+            was_behind = self.behind
+            self._encoding -= 1
+            caught_up = was_behind and not self.behind
+        if caught_up:
+            self._on_caught_up()
 
     def _result_of(self, job: HeldJob) -> Result:
         pictures = job.answer.pictures

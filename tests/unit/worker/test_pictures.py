@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from queue import Queue
+from threading import Semaphore
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,24 @@ def news() -> Queue[tuple[str, Any]]:
 
 
 @pytest.fixture
-def pool(news: Queue[tuple[str, Any]]) -> Iterator[PicturePool]:
+def caught_up() -> Semaphore:
+    """Counts how often the pool said so."""
+    return Semaphore(0)
+
+
+@pytest.fixture
+def pool(news: Queue[tuple[str, Any]], caught_up: Semaphore) -> Iterator[PicturePool]:
     def note(job_id: str, what: object) -> None:
         news.put((job_id, what))
 
-    pool = PicturePool(Settings(picture_threads=2), INFO, on_prepared=note, on_result=note, on_failure=note)
+    pool = PicturePool(
+        Settings(picture_threads=2),
+        INFO,
+        on_prepared=note,
+        on_result=note,
+        on_failure=note,
+        on_caught_up=caught_up.release,
+    )
     yield pool
     pool.close()
 
@@ -74,8 +88,8 @@ def test_a_fault_of_ours_is_told_without_its_text(pool: PicturePool, news: Queue
     assert news.get(timeout=PATIENCE) == ("s0-1", OUR_FAULT)
 
 
-def test_the_pool_is_behind_only_while_pictures_pile_up(
-    pool: PicturePool, news: Queue[tuple[str, Any]]
+def test_the_pool_is_behind_only_while_pictures_pile_up_and_says_when_it_has_caught_up(
+    pool: PicturePool, news: Queue[tuple[str, Any]], caught_up: Semaphore
 ) -> None:
     jobs = [held_job(f"s0-{index}") for index in range(40)]
     for job in jobs:
@@ -85,3 +99,4 @@ def test_the_pool_is_behind_only_while_pictures_pile_up(
         news.get(timeout=PATIENCE)
     assert seen
     assert not pool.behind
+    assert caught_up.acquire(timeout=PATIENCE)
