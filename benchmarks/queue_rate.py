@@ -75,7 +75,7 @@ def claim_and_finish(url: str, name: str, pipe: Connection) -> None:
 
 
 async def _submit_all(url: str, jobs: int) -> None:
-    settings = Settings(max_queued_jobs=jobs + 1)
+    settings = Settings(max_queued_jobs=jobs + 1, max_client_share=1)
     queue = QueueClient(url, settings)
     deadline = await queue.now() + 3600.0
     params = Params(model=settings.model, seed=1)

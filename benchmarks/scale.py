@@ -93,7 +93,7 @@ def pictures_per_second(count: int, waves: int) -> tuple[float, float]:
         processes = [psutil.Process(pid) for pid in pids]
         before = CpuClock.read(processes)
         payload = Payload(*gradient_and_hole(PICTURE_SIDE))
-        served = asyncio.run(serve_all(url, Settings(), payload, arrivals))
+        served = asyncio.run(serve_all(url, Settings(max_client_share=1), payload, arrivals))
         _, busy = CpuClock.read(processes).cores_since(before)
     return len(served) / max(one.visible_at for one in served), busy
 

@@ -189,7 +189,7 @@ def _serve(
     with queue_server() as url, workers(url, 1, own):
         processes = family(os.getpid())
         before = CpuClock.read(processes)
-        served = asyncio.run(serve_all(url, Settings(), payload, arrivals))
+        served = asyncio.run(serve_all(url, Settings(max_client_share=1), payload, arrivals))
         return served, CpuClock.read(processes).cores_since(before)
 
 

@@ -35,12 +35,12 @@ def serve(settings: Settings, *, on_ready: Callable[[Addresses], None]) -> signa
     for a taken port.
     """
     with StopSignals() as signals, _metrics_folder(), ExitStack() as queue:
-        url = settings.redis_url
-        if url is None:
-            embedded = EmbeddedServer(settings.state_dir, settings.embedded_memory)
-            url = queue.enter_context(embedded).url
+        embedded = None
+        if settings.redis_url is None:
+            embedded = queue.enter_context(EmbeddedServer(settings.state_dir, settings.embedded_memory))
+            settings = settings.model_copy(update={"redis_url": embedded.url})
         if signals.first is None:
-            _serve_queue(settings, url, signals, on_ready)
+            _serve_queue(settings, embedded, signals, on_ready)
         return signals.first
 
 
@@ -58,8 +58,12 @@ def _metrics_folder() -> Iterator[None]:
 
 
 def _serve_queue(
-    settings: Settings, url: str, signals: StopSignals, on_ready: Callable[[Addresses], None]
+    settings: Settings,
+    embedded: EmbeddedServer | None,
+    signals: StopSignals,
+    on_ready: Callable[[Addresses], None],
 ) -> None:
+    """`settings.redis_url` names the queue, `embedded` or not."""
     from service.edge.listener import bind
     from service.edge.server import edge_server
     from service.json_logs import configure_logging
@@ -73,7 +77,7 @@ def _serve_queue(
         on_ready(addresses)
 
     announcer = _Announcer(announce)
-    server = edge_server(settings, url, on_ready=announcer.start)
+    server = edge_server(settings, settings.redis_url or "", on_ready=announcer.start)
 
     def stop_server() -> None:
         server.should_exit = True
@@ -82,7 +86,11 @@ def _serve_queue(
         reasons.append(reason)
         stop_server()
 
-    workers = WorkerGroup(settings.model_copy(update={"redis_url": url}), give_up)
+    workers = WorkerGroup(settings, give_up)
+    if embedded is not None:
+        embedded.watch(
+            lambda: give_up("its queue server did. What it had acknowledged is on disk: start again.")
+        )
     with bind(settings.host, settings.port) as listener:
         signals.call(stop_server)
         try:

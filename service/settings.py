@@ -104,7 +104,10 @@ class Settings(BaseSettings):
         description="step: a request joins at the next denoising step; request: whole requests only, to compare.",
     )
     picture_threads: int = Field(
-        default=2, ge=1, le=64, description="Threads of a worker that decode and encode pictures."
+        default=2,
+        ge=1,
+        le=64,
+        description="Threads of a worker that decode pictures, and as many that encode.",
     )
     dummy_step_seconds: float = Field(
         default=0.0, ge=0, description="Seconds that the dummy backend takes for a step, whatever its batch."

@@ -156,8 +156,8 @@ BODY_LIMIT = (
 IDEMPOTENCY_KEY = _request_header(
     "Idempotency-Key",
     "1 to 255 visible characters, new for each new request. The same request with the same key gets the earlier "
-    "job, or its answer, instead of a second one, also where that one failed, expired or was cancelled: to try again "
-    "after that, take a new key. Another request with it is refused (idempotency_conflict).",
+    "job, or its answer, instead of a second one, also where that one failed; one that was cancelled, expired or lost "
+    "with its workers is done anew. Another request with it is refused (idempotency_conflict).",
 )
 PREFER = _request_header("Prefer", "respond-async: answer 202 with a job instead of waiting (RFC 7240).")
 

@@ -12,7 +12,9 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -115,6 +117,16 @@ class EmbeddedServer:
         except BaseException:
             self.stop()
             raise
+
+    def watch(self, on_end: Callable[[], None]) -> None:
+        """Call `on_end`, from a thread, if the server ends without `stop`."""
+        process = self._process
+
+        def wait() -> None:
+            if process is not None and process.wait() is not None and self._process is process:
+                on_end()
+
+        threading.Thread(target=wait, name="queue-server", daemon=True).start()
 
     def stop(self) -> None:
         """End the server; its append-only file is complete. Kills it where it does not end in time."""

@@ -19,7 +19,8 @@ from service.worker.failures import failure_of
 
 
 class PicturePool:
-    """`picture_threads` threads. Their news come by callbacks, called in them, those of a job with its id first;
+    """`picture_threads` threads that decode, and as many that encode: what is done never holds up what is to come.
+    Their news come by callbacks, called in them, those of a job with its id first;
     `on_caught_up` when the pool is no longer `behind`.
     """
 
@@ -40,7 +41,8 @@ class PicturePool:
         self._on_result = on_result
         self._on_failure = on_failure
         self._on_caught_up = on_caught_up
-        self._executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
+        self._decoders = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="decode")
+        self._encoders = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="encode")
         self._lock = threading.Lock()
         self._encoding = 0
 
@@ -51,17 +53,18 @@ class PicturePool:
 
     def prepare(self, job: Job) -> None:
         """Decode the job's picture and cut its tiles."""
-        self._executor.submit(self._guarded, job.id, lambda: self._prepare(job))
+        self._decoders.submit(self._guarded, job.id, lambda: self._prepare(job))
 
     def encode(self, job: HeldJob, candidate: int, fills: Sequence[Array]) -> None:
         """Compose and encode one candidate of the fills [3, s, s] of its crops."""
         with self._lock:
             self._encoding += 1
-        self._executor.submit(self._guarded, job.claim.job.id, lambda: self._encode(job, candidate, fills))
+        self._encoders.submit(self._guarded, job.claim.job.id, lambda: self._encode(job, candidate, fills))
 
     def close(self) -> None:
         """Drop what has not begun, and wait for what has."""
-        self._executor.shutdown(cancel_futures=True)
+        self._decoders.shutdown(cancel_futures=True)
+        self._encoders.shutdown(cancel_futures=True)
 
     def _guarded(self, job_id: str, work: Callable[[], None]) -> None:
         try:

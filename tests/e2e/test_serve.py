@@ -166,6 +166,17 @@ def test_a_killed_service_takes_its_children_and_their_files_along(workers: int)
 
 
 @pytest.mark.slow
+def test_the_service_does_not_go_on_without_its_queue() -> None:
+    with serving("--drain-timeout", "1") as service:
+        service.await_ready()
+        queue = next(child for child in service.children if "valkey-server" in child.name())
+        queue.kill()
+        assert service.end() == 1
+        assert "its queue server did" in service.log.read_text()
+        assert service.leftovers() == []
+
+
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once_although_the_worker_does_not_drain() -> None:
     with serving("--drain-timeout", "100000") as service:
         url = service.await_ready()

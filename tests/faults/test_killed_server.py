@@ -37,7 +37,7 @@ def server(durable_server: QueueServer) -> QueueServer:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """With room for all that the tests submit."""
-    return settings.model_copy(update={"max_queued_jobs": 100_000})
+    return settings.model_copy(update={"max_queued_jobs": 100_000, "max_client_share": 1.0})
 
 
 async def test_a_server_killed_as_it_acknowledges_a_submit_has_the_job(

@@ -34,11 +34,13 @@ local function tell(id, kind, ...)
   if number == 1 then redis.call('PEXPIREAT', EVENTS .. id, job[2] + job[3]) end
 end
 
--- What the backlog keeps of a job that has not ended: bytes, cost, priority, model, client; nothing if it has.
+-- What the backlog keeps of a job that has not ended: bytes, cost, priority, model, client; nothing if it has, or if
+-- another version wrote it.
 local function entry_of(id)
   local entry = redis.call('HGET', BACKLOG, id)
   if not entry then return end
   local size, cost, priority, length, names = string.match(entry, '^(%d+) (%S+) (%S+) (%d+) (.+)$')
+  if not size then return end
   return size, cost, priority, names:sub(1, length), names:sub(length + 2)
 end
 
@@ -54,6 +56,7 @@ end
 -- Move a job between the lists of what waits and what runs.
 local function count_as(id, from, to)
   local _, cost, priority, model = entry_of(id)
+  if not cost then return end
   local lists = {waiting = WAITING, running = RUNNING}
   redis.call('ZREM', lists[from] .. priority, id)
   redis.call('ZADD', lists[to] .. priority, redis.call('HGET', JOB .. id, 'created'), id)
@@ -67,8 +70,8 @@ local function forget(id)
   local ran = redis.call('ZREM', LEASES, id) == 1
   redis.call('ZREM', DEADLINES, id)
   local size, cost, priority, model, client = entry_of(id)
-  if not size then return end
   redis.call('HDEL', BACKLOG, id)
+  if not size then return end
   redis.call('ZREM', READY .. model, id)
   redis.call('ZREM', ALONE .. model, id)
   redis.call('ZREM', (ran and RUNNING or WAITING) .. priority, id)
@@ -88,8 +91,18 @@ local function settle(id, status)
   redis.call('PUBLISH', DONE, id)
 end
 
+-- A job that never ran costs its client nothing in the fair order.
+local function refund(id)
+  local job = redis.call('HMGET', JOB .. id, 'status', 'attempts', 'model', 'priority', 'client', 'toll')
+  if job[1] ~= 'queued' or job[2] ~= '0' then return end
+  local flow = FLOW .. job[3] .. ':' .. job[4] .. ':' .. job[5]
+  local reached = redis.call('GET', flow)
+  if reached then redis.call('SET', flow, exact(reached - job[6]), 'KEEPTTL') end
+end
+
 -- End a job against its worker's will: the new generation makes a late finish void.
 local function revoke(id, status)
+  refund(id)
   redis.call('HINCRBY', JOB .. id, 'token', 1)
   settle(id, status)
 end

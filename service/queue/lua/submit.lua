@@ -81,7 +81,8 @@ end
 redis.call('HINCRBY', LEDGER, 'arrivals', 1)
 redis.call('SET', flow, exact(start + cost / weight), 'PX', flow_lifetime)
 redis.call('HSETNX', LEDGER, 'epoch', id)
-redis.call('HSET', JOB .. id, 'client', client, 'model', model, 'params', params, 'status', 'queued',
+redis.call('HSET', JOB .. id, 'client', client, 'model', model, 'priority', priority, 'params', params,
+  'toll', exact(cost / weight), 'status', 'queued',
   'created', now, 'queued_at', now, 'deadline', deadline, 'lifetime', lifetime, 'places', places,
   'step', 0, 'steps', steps, 'start', exact(start), 'tag', exact(tag), 'attempts', 0, 'token', 0)
 for _, name in ipairs({JOB .. id, IMAGE .. id, MASK .. id}) do

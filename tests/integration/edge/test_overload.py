@@ -28,7 +28,7 @@ def refusal(answer: httpx.Response) -> str:
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_full_queue_takes_no_more(queue_url: str, route: str) -> None:
-    settings = Settings(max_queued_jobs=2)
+    settings = Settings(max_queued_jobs=2, max_client_share=1)
     with (
         FlatWorker(queue_url, settings) as worker,
         worker.held(),

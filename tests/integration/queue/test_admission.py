@@ -274,3 +274,17 @@ async def test_a_client_has_its_share_again_when_its_jobs_have_ended(
     assert server.hgetall(shares) == {b"jobs:alice": b"1", b"bytes:alice": b"%d" % size}
     await client.cancel(second.id, ALICE)
     assert server.hgetall(shares) == {}
+
+
+async def test_jobs_that_never_ran_cost_their_client_nothing_in_the_fair_order(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob
+) -> None:
+    regretted = [new_job("alice") for _ in range(5)]
+    for job in regretted:
+        await client.submit(job)
+    for job in regretted:
+        await client.cancel(job.id, "alice")
+    for _ in range(3):
+        await client.submit(new_job("bob"))
+    await client.submit(new_job("alice"))
+    assert "alice" in (await claimed_order(consumer))[:2]

@@ -296,3 +296,17 @@ async def test_what_goes_wrong_is_counted(
 
 def counted(name: str, **labels: str) -> float:
     return telemetry.REGISTRY.get_sample_value(f"inpaint_{name}_total", labels) or 0.0
+
+
+async def test_a_backlog_of_another_version_holds_up_no_other_job(
+    client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
+) -> None:
+    odd, plain = new_job(), new_job()
+    for job in (odd, plain):
+        await client.submit(job)
+    server.hset(Shard().key("backlog"), odd.id, "of another version")
+    claims = claimed(consumer, 8)
+    assert {claim.job.id for claim in claims} == {odd.id, plain.id}
+    for claim in claims:
+        assert consumer.finish(claim, RESULT)
+        assert await client.wait(claim.job.id, ALICE) == RESULT
