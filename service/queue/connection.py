@@ -47,6 +47,17 @@ def connect_async(url: str) -> redis.asyncio.Redis:
         return redis.asyncio.Redis.from_pool(pool)
 
 
+def risks_of(connection: redis.Redis) -> tuple[str, ...]:
+    """How the server is set up so that it may lose acknowledged jobs; empty if it is not. Raises RedisError."""
+    info = connection.info()
+    risks = []
+    if info.get("maxmemory_policy", "noeviction") != "noeviction":
+        risks.append(f"it evicts keys ({info['maxmemory_policy']}); set maxmemory-policy noeviction")
+    if not info.get("aof_enabled"):
+        risks.append("it has no append-only file; set appendonly yes and appendfsync always")
+    return tuple(risks)
+
+
 @contextmanager
 def queue_errors(op: str) -> Iterator[None]:
     """Raise QueueFull or QueueUnavailable for whatever goes wrong between us and the server during `op`."""

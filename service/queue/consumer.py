@@ -13,7 +13,7 @@ from typing import Any
 
 from service import telemetry
 from service.contracts import Failure, Job, Progress, Result, Status, WorkerRegistration
-from service.queue.connection import connect, queue_errors
+from service.queue.connection import connect, queue_errors, risks_of
 from service.queue.keys import Shard
 from service.queue.listener import WakeListener
 from service.queue.scripts import load_script
@@ -100,6 +100,11 @@ class QueueConsumer:
                 *[model.name for model in worker.models],
             )
         self._refresh_at = now + self._settings.renew_every
+
+    def risks(self) -> tuple[str, ...]:
+        """How the server is set up so that it may lose acknowledged jobs; empty if it is not."""
+        with queue_errors("info"):
+            return risks_of(self._redis)
 
     def keep_up(self) -> None:
         """Register again and do the queue's upkeep when either is due; nothing otherwise."""

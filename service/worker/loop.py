@@ -84,6 +84,8 @@ class Worker:
         `DeviceError` or `FeederError` where a fresh process should go on; what is held is given back first.
         """
         self._consumer.register()
+        for risk in self._consumer.risks():
+            logger.warning("the queue's server may lose jobs", extra={"risk": risk})
         self.feeder.start()
         self._registered = True
         self._watchdog.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,3 +97,23 @@ async def test_a_cancelled_wait_ends(client: QueueClient, new_job: NewJob) -> No
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
+
+
+@pytest.fixture
+def careless(server: redis.Redis) -> Iterator[None]:
+    """The server is set up to lose jobs, until the test ends."""
+    server.config_set("maxmemory-policy", "allkeys-lru")
+    server.config_set("appendonly", "no")
+    yield
+    server.config_set("maxmemory-policy", "noeviction")
+    server.config_set("appendonly", "yes")
+
+
+def test_a_server_that_may_lose_jobs_is_told(consumer: QueueConsumer, careless: None) -> None:
+    evicts, forgets = consumer.risks()
+    assert "allkeys-lru" in evicts
+    assert "append-only" in forgets
+
+
+def test_a_server_set_up_as_the_queue_needs_it_has_no_risks(consumer: QueueConsumer) -> None:
+    assert consumer.risks() == ()
