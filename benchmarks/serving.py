@@ -17,6 +17,7 @@ from typing import Literal
 
 from benchmarks.arrivals import Arrival, poisson_arrivals
 from benchmarks.hardware import hardware_line
+from benchmarks.ideal import ideal_latencies
 from benchmarks.load import Payload, Served, serve_all
 from benchmarks.measuring import Percentiles, Spread, ratios, spread_of
 from benchmarks.pictures import gradient_and_hole
@@ -30,6 +31,10 @@ Batching = Literal["step", "request"]
 BATCHINGS: tuple[Batching, ...] = ("request", "step")
 CURVES = (FLAT, NEAR_LINEAR)
 LOADS = (0.5, 0.8, 0.95)
+ALIKE: tuple[int, ...] = (20,)  # steps that a request draws from
+MIXED: tuple[int, ...] = (10, 20, 40)
+BACKLOG = 16  # pictures a place, to measure what the device can do
+ON_PAPER = 20_000  # arrivals
 PICTURE_SIDE = 128
 MAX_BATCH = 8
 WARM_UP = 5.0  # seconds whose arrivals are served but not counted: the batch fills
@@ -46,10 +51,11 @@ class Cell:
     load: float
     steps: tuple[int, ...]
 
-    @property
-    def rate(self) -> float:
-        """Arrivals a second."""
-        return self.load * self.curve.capacity(self.steps, MAX_BATCH)
+
+CELLS = [
+    *(Cell(curve, load, ALIKE) for curve in CURVES for load in LOADS),
+    *(Cell(curve, 0.8, MIXED) for curve in CURVES),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +71,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """All rounds of one cell under one batching. `p95_ratio` compares with whole requests, round by round."""
+    """All rounds of one cell under one batching. `p95_ratio` compares with whole requests, round by round;
+    `ideal_ratio` does so for a device that costs nothing but its steps (ideal.py).
+    """
 
     curve: str
     load: float
+    steps: tuple[int, ...]
     rate: float
     batching: Batching
     p50: Spread
@@ -79,6 +88,7 @@ class Row:
     our_cores: float
     machine_cores: float
     p95_ratio: Spread
+    ideal_ratio: float
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,6 @@ class ServingReport:
     hardware: str
     rounds: int
     seconds: float
-    steps: tuple[int, ...]
     rows: list[Row]
     cpu_model: str
     cpu_throughput: dict[str, Spread]
@@ -98,46 +107,75 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command line may say."""
     parser.add_argument("--rounds", type=int, default=3, help="of each cell, each with arrivals of its own")
     parser.add_argument(
-        "--seconds", type=float, default=30.0, help="of arrivals; twice that where steps grow"
+        "--seconds", type=float, default=20.0, help="of arrivals; twice that where steps grow"
     )
-    parser.add_argument("--steps", type=int, nargs="+", default=[20], help="each request draws one of these")
     parser.add_argument("--cpu-rounds", type=int, default=2, help="of the built-in model on the CPU; 0: none")
 
 
 def measure(options: argparse.Namespace) -> ServingReport:
     """Every cell under both batchings."""
     hardware = hardware_line()
-    steps = tuple(options.steps)
-    cells = [Cell(curve, load, steps) for curve in CURVES for load in LOADS]
+    rates = {
+        (curve, steps): pictures_per_second(curve, steps) for curve in CURVES for steps in (ALIKE, MIXED)
+    }
     runs: dict[tuple[Cell, Batching], list[Run]] = {}
     # Both batchings at the same time, each with processes of its own: what else the machine does meets both alike.
     with ProcessPoolExecutor(len(BATCHINGS), mp_context=get_context("spawn")) as pool:
         for number in range(options.rounds):
-            for cell in cells:
+            for cell in CELLS:
+                rate = cell.load * rates[cell.curve, cell.steps]
                 seconds = options.seconds * (2 if cell.curve.item_seconds else 1)
                 tasks = {
-                    batching: pool.submit(simulated_run, cell, batching, seconds, number)
+                    batching: pool.submit(simulated_run, cell, batching, rate, seconds, number)
                     for batching in BATCHINGS
                 }
                 for batching, task in tasks.items():
                     runs.setdefault((cell, batching), []).append(task.result())
-    rows = [row_of(cell, batching, runs) for cell in cells for batching in BATCHINGS]
+    rows = [
+        row_of(cell, batching, cell.load * rates[cell.curve, cell.steps], runs)
+        for cell in CELLS
+        for batching in BATCHINGS
+    ]
     cpu = cpu_throughput(options.cpu_rounds)
-    return ServingReport(hardware, options.rounds, options.seconds, steps, rows, CPU_MODEL, cpu)
+    return ServingReport(hardware, options.rounds, options.seconds, rows, CPU_MODEL, cpu)
 
 
-def simulated_run(cell: Cell, batching: Batching, seconds: float, seed: int) -> Run:
+def pictures_per_second(curve: Curve, steps: Sequence[int]) -> float:
+    """The capacity: what step batching does with a backlog, on the device and with the server's own cost."""
+    places = curve.chosen_batch(MAX_BATCH)
+    arrivals = [Arrival(0.0, steps[number % len(steps)], number) for number in range(BACKLOG * places)]
+    served, _ = _serve(_device(curve, "step"), arrivals, Payload(*gradient_and_hole(PICTURE_SIDE)))
+    return len(served) / max(one.visible_at for one in served)
+
+
+def simulated_run(cell: Cell, batching: Batching, rate: float, seconds: float, seed: int) -> Run:
     """One run on a fresh queue and a fresh worker."""
-    arrivals = poisson_arrivals(cell.rate, WARM_UP + seconds, steps=cell.steps, seed=seed)
-    own = {
+    arrivals = poisson_arrivals(rate, WARM_UP + seconds, steps=cell.steps, seed=seed)
+    payload = Payload(*gradient_and_hole(PICTURE_SIDE))
+    served, cores = _serve(_device(cell.curve, batching), arrivals, payload)
+    return run_of(served, *cores)
+
+
+def ideal_ratio(cell: Cell) -> float:
+    """p95 of step batching as a multiple of that of whole requests, on paper, at the same share of capacity."""
+    rate = cell.load * cell.curve.capacity(cell.steps, MAX_BATCH)
+    arrivals = poisson_arrivals(rate, ON_PAPER / rate, steps=cell.steps, seed=0)
+    places = cell.curve.chosen_batch(MAX_BATCH)
+    step, request = (
+        Percentiles.of(ideal_latencies(arrivals, cell.curve, places, whole_requests=whole)).p95
+        for whole in (False, True)
+    )
+    return step / request
+
+
+def _device(curve: Curve, batching: Batching) -> dict[str, object]:
+    return {
         "backend": "dummy",
-        "dummy_step_seconds": cell.curve.step_seconds,
-        "dummy_item_seconds": cell.curve.item_seconds,
+        "dummy_step_seconds": curve.step_seconds,
+        "dummy_item_seconds": curve.item_seconds,
         "max_batch": MAX_BATCH,
         "batching": batching,
     }
-    served, cores = _serve(own, arrivals, Payload(*gradient_and_hole(PICTURE_SIDE)))
-    return run_of(served, *cores)
 
 
 def run_of(served: Sequence[Served], our_cores: float, machine_cores: float) -> Run:
@@ -151,14 +189,15 @@ def run_of(served: Sequence[Served], our_cores: float, machine_cores: float) -> 
     return Run(latency, finished / (until - WARM_UP), len(counted), our_cores, machine_cores)
 
 
-def row_of(cell: Cell, batching: Batching, runs: dict[tuple[Cell, Batching], list[Run]]) -> Row:
-    """The rounds of a cell together."""
+def row_of(cell: Cell, batching: Batching, rate: float, runs: dict[tuple[Cell, Batching], list[Run]]) -> Row:
+    """The rounds of a cell, which had `rate` arrivals a second, together."""
     mine = runs[cell, batching]
     p95 = [run.latency.p95 for run in mine]
     return Row(
         curve=cell.curve.name,
         load=cell.load,
-        rate=cell.rate,
+        steps=cell.steps,
+        rate=rate,
         batching=batching,
         p50=spread_of(mine, lambda run: run.latency.p50),
         p95=Spread.of(p95),
@@ -168,6 +207,7 @@ def row_of(cell: Cell, batching: Batching, runs: dict[tuple[Cell, Batching], lis
         our_cores=spread_of(mine, lambda run: run.our_cores).median,
         machine_cores=spread_of(mine, lambda run: run.machine_cores).median,
         p95_ratio=ratios(p95, [run.latency.p95 for run in runs[cell, "request"]]),
+        ideal_ratio=ideal_ratio(cell) if batching == "step" else 1.0,
     )
 
 
@@ -198,22 +238,20 @@ def markdown(report: ServingReport, command: str) -> str:
     lines = heading("Step batching against whole-request batching", report.hardware, command)
     lines += [
         f"{report.rounds} rounds of {report.seconds:g} s (near-linear: {2 * report.seconds:g} s) of Poisson arrivals "
-        f"after {WARM_UP:g} s that are not counted; requests of {_steps_text(report.steps)} steps. Both batchings "
-        "serve the same arrivals at the same time, each with a queue, a worker and a client of its own; each "
-        "cell: median (least - most) of the rounds. "
-        "Latency is from the intended arrival to the visible result, by the service's own queue (appendfsync "
-        f"always) and worker; pictures of {PICTURE_SIDE} pixels, one crop each.",
+        f"after {WARM_UP:g} s that are not counted. Both batchings serve the same arrivals at the same time, each "
+        "with a queue, a worker and a client of its own; each cell: median (least - most) of the rounds. Latency "
+        "is from the intended arrival to the visible result, by the service's own queue (appendfsync always) "
+        f"and worker; pictures of {PICTURE_SIDE} pixels, one crop each.",
         "",
-        f"The device is simulated; a step takes: {'; '.join(curve.text() for curve in CURVES)}. Capacity is "
-        "b / (mean steps x step time at b), b being the batch that the worker chooses from its profile: "
-        + "; ".join(_capacity_text(curve, report.steps) for curve in CURVES)
-        + ". Both batchings get the same b and the same load.",
+        f"The device is simulated; a step takes: {'; '.join(curve.text() for curve in CURVES)}. Load is a share of "
+        "what step batching was measured to do with a backlog. On paper: the same ratio on a device that "
+        "costs nothing but its steps.",
         "",
     ]
     lines += table(
         (
-            *("step time", "load", "batching", "p50 s", "p95 s", "p99 s", "pictures/s"),
-            *("p95 / whole requests'", "requests", "cores busy: this one / machine"),
+            *("step time", "steps", "load", "batching", "p50 s", "p95 s", "p99 s", "pictures/s"),
+            *("p95 / whole requests'", "on paper", "requests", "cores busy: this one / machine"),
         ),
         [_cells(row) for row in report.rows],
     )
@@ -227,22 +265,14 @@ def markdown(report: ServingReport, command: str) -> str:
     return "\n".join(lines)
 
 
-def _steps_text(steps: Sequence[int]) -> str:
-    return " or ".join(map(str, steps))
-
-
-def _capacity_text(curve: Curve, steps: Sequence[int]) -> str:
-    batch = curve.chosen_batch(MAX_BATCH)
-    return f"{curve.name} b = {batch}, {curve.capacity(steps, MAX_BATCH):.2f} pictures/s"
-
-
 def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.curve,
+        ", ".join(map(str, row.steps)),
         f"{row.load:.0%} ({row.rate:.2f}/s)",
         row.batching,
         *(spread.text(2) for spread in (row.p50, row.p95, row.p99, row.throughput)),
-        row.p95_ratio.text(2) if row.batching == "step" else "1",
+        *((row.p95_ratio.text(2), f"{row.ideal_ratio:.2f}") if row.batching == "step" else ("1", "1")),
         str(row.requests),
         f"{row.our_cores:.2f} / {row.machine_cores:.2f}",
     )

@@ -41,15 +41,14 @@ def test_the_ratio_of_p95_is_taken_in_the_same_round() -> None:
         (CELL, "request"): [run(2.0), run(4.0)],
         (CELL, "step"): [run(1.0), run(1.0)],
     }
-    row = row_of(CELL, "step", runs)
+    row = row_of(CELL, "step", 16.0, runs)
     assert (row.p95_ratio.least, row.p95_ratio.most) == (0.25, 0.5)
     assert row.requests == 200
 
 
-def test_the_table_states_curves_capacity_and_load() -> None:
+def test_the_table_states_curves_steps_and_load() -> None:
     runs: dict[tuple[Cell, Batching], list[Run]] = {(CELL, "request"): [run(2.0)]}
-    rows = [row_of(CELL, "request", runs)]
-    text = markdown(ServingReport("a machine", 1, 30.0, (20,), rows, "m", {}), "the command")
+    rows = [row_of(CELL, "request", 16.0, runs)]
+    text = markdown(ServingReport("a machine", 1, 30.0, rows, "m", {}), "the command")
     assert "flat: 20 ms + 0 ms x batch" in text
-    assert "flat b = 8, 20.00 pictures/s" in text
-    assert "| flat | 80% (16.00/s) | request |" in text
+    assert "| flat | 20 | 80% (16.00/s) | request |" in text
