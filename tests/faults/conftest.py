@@ -56,6 +56,7 @@ def settings(server: QueueServer) -> Settings:
         lease=60.0,
         renew_every=0.3,
         picture_threads=1,
+        max_client_share=1.0,
     )
 
 
