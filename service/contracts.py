@@ -134,9 +134,14 @@ class Params(BaseModel):
         """The largest seed with which the last candidate's still is one."""
         return MAX_SEED - (self.n - 1)
 
+    @property
+    def steps_run(self) -> int:
+        """Denoising steps that are run: a strength below 1 skips the first ones."""
+        return int(self.steps * self.strength)
+
     @model_validator(mode="after")
     def _leave_a_step(self) -> Self:
-        if int(self.steps * self.strength) < 1:
+        if self.steps_run < 1:
             raise PydanticCustomError(
                 COMBINATION,
                 "steps is {steps} and strength is {strength}, which leaves no denoising step: "

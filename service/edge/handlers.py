@@ -33,7 +33,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 CANCEL_TIMEOUT = 5.0
-LONGEST_EVENT_ID = 32  # more than any of ours has; what is longer was never given to a client
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ def job_events(queue: QueueClient, job_id: str, client: str, after: str = "") ->
     Raises JobNotFound at the first event, QueueLost and QueueUnavailable. To stop watching does not touch
     the job.
     """
-    return queue.events(job_id, client, after=after if len(after) <= LONGEST_EVENT_ID else "")
+    return queue.events(job_id, client, after=after)
 
 
 async def cancel_job(queue: QueueClient, job_id: str, client: str) -> JobStatus:

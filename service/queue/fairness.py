@@ -13,9 +13,4 @@ VAE_COST = 2.0  # of encoding and decoding one crop, in evaluations of the U-Net
 def cost_of(params: Params, places: int) -> float:
     """U-Net evaluations: places (crops x candidates) x (steps run x branches, two under guidance, + VAE)."""
     branches = 2 if params.guidance_scale > 1 else 1
-    return places * (steps_of(params) * branches + VAE_COST)
-
-
-def steps_of(params: Params) -> int:
-    """Denoising steps that are run: a strength below 1 skips the first ones."""
-    return max(1, int(params.steps * params.strength))
+    return places * (params.steps_run * branches + VAE_COST)

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.contracts import Job
 from service.errors import DeadlineUnreachable, InpaintError, QueueFull, QueueLost
-from service.queue.fairness import WEIGHTS, cost_of, steps_of
+from service.queue.fairness import WEIGHTS, cost_of
 from service.queue.keys import FLOW_LIFETIME
 from service.settings import Settings
 
@@ -32,7 +32,7 @@ def submission(job: Job, settings: Settings) -> tuple[str | int | float, ...]:
     return (
         *(job.id, job.client, params.model, params.priority, params.model_dump_json()),
         *(int(job.deadline * 1000), int(settings.result_ttl * 1000), len(job.image) + len(job.mask)),
-        *(cost_of(params, job.places), job.places, steps_of(params), WEIGHTS[params.priority]),
+        *(cost_of(params, job.places), job.places, params.steps_run, WEIGHTS[params.priority]),
         *(int(FLOW_LIFETIME * 1000), ceil(settings.max_queued_jobs / shards)),
         *(ceil(settings.max_queued_bytes / shards), settings.max_client_share, MOST_MEMORY),
         *(job.idempotency_key or "", job.fingerprint),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from time import perf_counter
 from typing import Any
@@ -49,7 +50,7 @@ class BatchProfile:
         line = start + (end - start) * (batch - low) / (high - low)
         return line if low <= batch <= high else max(line, min(start, end))
 
-    @property
+    @cached_property  # asked for at every step
     def cap(self) -> int:
         """The smallest measured batch that reaches 95 % of the best throughput.
 
