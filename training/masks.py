@@ -1,62 +1,128 @@
-"""Random holes: irregular strokes and boxes with the published ranges, scaled to the picture's side."""
+"""Random holes of training: irregular strokes, and boxes beside some of them, with the published ranges.
+
+The ranges are for pictures of 512 pixels and are scaled to the picture's side. The evaluation has holes of its own
+(evaluation_masks.py), which never change.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 Mask = npt.NDArray[np.bool_]
 
-# The published ranges (training.md) are for pictures of 512 pixels.
+# The picture's side, in pixels, that the published ranges are for.
 PUBLISHED_SIDE = 512
+# Smaller holes teach nothing: a redraw follows. Share of the picture; ours.
+LEAST_COVERED = 0.005
+
+
+@dataclass(frozen=True)
+class StrokeRanges:
+    """Ranges of the strokes, both ends included; lengths and widths in pixels at 512.
+
+    Published: how many strokes, the greatest width, length and angle. The least width and length, and how many
+    segments a stroke has, are ours.
+    """
+
+    count: tuple[int, int] = (1, 5)
+    segments: tuple[int, int] = (1, 5)
+    width: tuple[float, float] = (5, 250)
+    length: tuple[float, float] = (10, 450)
+    angle: float = 4.0  # radians: a segment's direction is in [0, angle], mirrored for half of the strokes
+
+
+@dataclass(frozen=True)
+class BoxRanges:
+    """Ranges of the boxes, both ends included; sides and the margin to the border in pixels at 512. All published."""
+
+    probability: float = 0.3
+    count: tuple[int, int] = (1, 4)
+    side: tuple[float, float] = (30, 300)
+    margin: float = 10
+
+
+@dataclass(frozen=True)
+class DilationRanges:
+    """How a hole is grown: by a square kernel, some times. Pixels of the picture itself, whatever its side."""
+
+    probability: float = 0.99
+    kernels: tuple[int, ...] = (3, 5, 7)
+    times: tuple[int, int] = (1, 2)
+
+
+def dilated(mask: Mask, rng: np.random.Generator, ranges: DilationRanges | None = None) -> Mask:
+    """The hole [s, s], grown once or twice with the probability of `ranges` (published when not given)."""
+    ranges = ranges or DilationRanges()
+    if rng.random() >= ranges.probability:
+        return mask
+    grown = mask.astype(np.uint8)
+    for _ in range(_count(ranges.times, rng)):
+        side = int(rng.choice(ranges.kernels))
+        grown = np.asarray(cv2.dilate(grown, np.ones((side, side), np.uint8)))
+    return grown > 0
 
 
 @dataclass(frozen=True)
 class MaskSampler:
-    """Draws masks [side, side], True = hole, that cover at most `most` of the picture."""
+    """Draws masks [side, side], True = hole, that cover at most `most` of the picture: strokes always, boxes as
+    often as `boxes.probability` says.
+    """
 
     side: int
     most: float = 0.5
-    box_probability: float = 0.3
-
-    def _scaled(self, pixels: float) -> float:
-        return pixels * self.side / PUBLISHED_SIDE
-
-    def _strokes(self, draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
-        """1-5 strokes of joined segments, each turning by up to 4 radians (published: width to 250, length to 450)."""
-        for _ in range(int(rng.integers(1, 6))):
-            x, y = rng.uniform(0, self.side, 2)
-            width = max(3.0, self._scaled(rng.uniform(10, 250)) * rng.uniform(0.3, 1.0))
-            for _ in range(int(rng.integers(1, 6))):
-                angle = rng.uniform(0, 4) + (0 if rng.random() < 0.5 else np.pi)
-                length = self._scaled(rng.uniform(10, 450)) * 0.5
-                end_x = float(np.clip(x + length * np.cos(angle), 0, self.side))
-                end_y = float(np.clip(y + length * np.sin(angle), 0, self.side))
-                draw.line((x, y, end_x, end_y), fill=255, width=int(width))
-                radius = width / 2
-                draw.ellipse((end_x - radius, end_y - radius, end_x + radius, end_y + radius), fill=255)
-                x, y = end_x, end_y
-
-    def _boxes(self, draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
-        """1-4 boxes of side 30-300 at 512, 10 pixels inside the border."""
-        margin = self._scaled(10)
-        for _ in range(int(rng.integers(1, 5))):
-            width, height = (self._scaled(rng.uniform(30, 300)) for _ in range(2))
-            left = rng.uniform(margin, max(margin + 1, self.side - margin - width))
-            top = rng.uniform(margin, max(margin + 1, self.side - margin - height))
-            draw.rectangle((left, top, left + width, top + height), fill=255)
+    strokes: StrokeRanges = StrokeRanges()
+    boxes: BoxRanges = BoxRanges()
+    dilation: DilationRanges = DilationRanges()
 
     def draw(self, rng: np.random.Generator) -> Mask:
         """One mask; redrawn until it covers something and at most `most`."""
         while True:
             picture = Image.new("L", (self.side, self.side))
-            shape = self._boxes if rng.random() < self.box_probability else self._strokes
-            shape(ImageDraw.Draw(picture), rng)
-            if rng.random() < 0.99:
-                picture = picture.filter(ImageFilter.MaxFilter(int(rng.choice([3, 5, 7]))))
-            mask = np.asarray(picture) > 127
-            if 0.005 < mask.mean() <= self.most:
+            canvas = ImageDraw.Draw(picture)
+            for _ in range(_count(self.strokes.count, rng)):
+                self._stroke(canvas, rng)
+            if rng.random() < self.boxes.probability:
+                for _ in range(_count(self.boxes.count, rng)):
+                    self._box(canvas, rng)
+            mask = dilated(np.asarray(picture) > 127, rng, self.dilation)
+            if LEAST_COVERED < mask.mean() <= self.most:
                 return mask
+
+    def _scaled(self, pixels: float) -> float:
+        return pixels * self.side / PUBLISHED_SIDE
+
+    def _stroke(self, canvas: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+        """Joined segments of one width with round ends, kept within the picture."""
+        mirrored = 1 if rng.random() < 0.5 else -1
+        width = max(1, round(self._scaled(rng.uniform(*self.strokes.width))))
+        points = [tuple(rng.uniform(0, self.side, 2))]
+        for _ in range(_count(self.strokes.segments, rng)):
+            direction = mirrored * rng.uniform(0, self.strokes.angle)
+            length = self._scaled(rng.uniform(*self.strokes.length))
+            step = length * np.cos(direction), length * np.sin(direction)
+            x, y = (
+                float(np.clip(start + move, 0, self.side))
+                for start, move in zip(points[-1], step, strict=True)
+            )
+            points.append((x, y))
+        canvas.line(points, fill=255, width=width)
+        for x, y in points:
+            radius = width / 2
+            canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+
+    def _box(self, canvas: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+        """One box, no nearer to the border than the margin."""
+        margin = self._scaled(self.boxes.margin)
+        width, height = (self._scaled(rng.uniform(*self.boxes.side)) for _ in range(2))
+        left = rng.uniform(margin, self.side - margin - width)
+        top = rng.uniform(margin, self.side - margin - height)
+        canvas.rectangle((left, top, left + width, top + height), fill=255)
+
+
+def _count(ends: tuple[int, int], rng: np.random.Generator) -> int:
+    return int(rng.integers(ends[0], ends[1] + 1))
