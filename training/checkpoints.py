@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from service.model.config import UNetConfig
 from service.model.nano_autoencoder import NanoAutoencoder, NanoAutoencoderConfig
 from service.model.unet import MoebiusUNet
+
+CHECKPOINT = "checkpoint.pt"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -23,18 +26,25 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     partial.replace(path)
 
 
+def keep_checkpoint(path: Path, step: int) -> None:
+    """Keep a copy of a checkpoint under a name of its own, checkpoint_STEP.pt, that no later one takes."""
+    partial = path.with_suffix(".kept.partial")
+    shutil.copyfile(path, partial)
+    partial.replace(path.with_name(f"{path.stem}_{step:08d}{path.suffix}"))
+
+
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """The state that `save_checkpoint` wrote, or None when there is none."""
+    """The state that `save_checkpoint` wrote, or None when there is none; tensors are read when they are used."""
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     return state
 
 
 def _required(folder: Path) -> dict[str, Any]:
-    state = load_checkpoint(folder / "checkpoint.pt")
+    state = load_checkpoint(folder / CHECKPOINT)
     if state is None:
-        raise FileNotFoundError(f"no checkpoint.pt in {folder}: run the training job that writes it first")
+        raise FileNotFoundError(f"no {CHECKPOINT} in {folder}: run the training job that writes it first")
     return state
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,19 +11,14 @@ from torch import Tensor
 from service.engine.sampler import alphas_cumprod
 
 
-@dataclass(frozen=True)
-class LearningRates:
-    """Peak rates of Muon (matrices) and AdamW (everything else), and the steps of the warm-up."""
-
-    matrices: float
-    vectors: float
-    warmup: int
-
-
-def learning_rate_scale(step: int, warmup: int, steps: int) -> float:
-    """Linear warm-up, then a cosine down to 2 % of the peak."""
+def learning_rate_scale(
+    step: int, warmup: int, steps: int, schedule: Literal["constant", "cosine"] = "cosine"
+) -> float:
+    """Linear warm-up to 1, then constant, or a cosine down to 2 % of the peak."""
     if step < warmup:
         return (step + 1) / warmup
+    if schedule == "constant":
+        return 1.0
     progress = (step - warmup) / max(1, steps - warmup)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 

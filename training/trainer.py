@@ -1,108 +1,225 @@
-"""The loop that both trainers share: Muon and AdamW, the averaged weights, resumable checkpoints, the loss log."""
+"""The loop that all trainers share: steps on any number of processes, checkpoints, what a run tells, how it ends.
+
+A step is a function of the weights, the optimizers' state, `seed` and its number. Every random draw is made for the
+global batch, on the CPU, and each process takes its own rows: so a resumed run goes on as an unbroken one would, and
+two processes compute what one does, up to rounding.
+"""
 
 from __future__ import annotations
 
-import time
+import math
 from abc import ABC, abstractmethod
-from contextlib import closing
-from pathlib import Path
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import ClassVar, Generic, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from service.model.nano_autoencoder import NanoAutoencoder
-from service.model.unet import MoebiusUNet
-from training.checkpoints import load_checkpoint, save_checkpoint
+from training.batch_norm import freeze_statistics, synchronise_statistics
+from training.checkpoints import CHECKPOINT, keep_checkpoint, load_checkpoint, save_checkpoint
 from training.ema import ExponentialMovingAverage
-from training.muon import Muon, split_parameters
-from training.progress import LossLog
-from training.schedule import LearningRates, learning_rate_scale
+from training.gradient_checkpointing import checkpoint_blocks
+from training.loop_recipe import LoopRecipe
+from training.optimizers import Optimizers
+from training.processes import Processes, sharding_plugin
+from training.run_log import Picture, RunLog
+from training.run_state import gathered_state, gathered_weights, refuse_mismatch, restore
+from training.stop_signals import StopSignals
 
-TrainedNetwork = TypeVar("TrainedNetwork", NanoAutoencoder, MoebiusUNet)
+TrainedNetwork = TypeVar("TrainedNetwork", bound=nn.Module)
 
 
 class Trainer(ABC, Generic[TrainedNetwork]):
-    """`run` trains from the last checkpoint, if there is one, to step `steps`. A step is a function of the weights,
-    the optimizers' state, `seed` and its number, so that a resumed run goes on as an unbroken one would.
+    """`run` trains from the last checkpoint, if there is one, to the recipe's last step.
+
+    `network` is the bare network and `average` its moving average; `model`, what a subclass calls for a forward pass,
+    exchanges gradients and casts as the processes and the recipe want it.
     """
 
-    def __init__(
-        self,
-        network: TrainedNetwork,
-        output: Path,
-        *,
-        steps: int,
-        rates: LearningRates,
-        ema_decay: float,
-        checkpoint_every: int,
-        seed: int,
-    ) -> None:
-        self.network: TrainedNetwork = network
-        self.output = output
-        self.steps = steps
-        self.rates = rates
-        self.checkpoint_every = checkpoint_every
-        self.seed = seed
-        self.average = ExponentialMovingAverage(network, ema_decay)
-        matrices, others = split_parameters(network)
-        self.optimizers: tuple[tuple[torch.optim.Optimizer, float], ...] = (
-            (Muon(matrices, rates.matrices), rates.matrices),
-            (torch.optim.AdamW(others, rates.vectors, betas=(0.9, 0.99), weight_decay=0.0), rates.vectors),
-        )
+    # FSDP keeps the gathered weights after the forward pass, for torch.autograd.grad by a weight inside a block.
+    NEEDS_WEIGHT_GRADIENTS: ClassVar[bool] = False
+
+    def __init__(self, network: TrainedNetwork, recipe: LoopRecipe) -> None:
+        self.loop = recipe
+        self.processes = Processes(recipe)
+        self.device = self.processes.device
+        self.network: TrainedNetwork = network.to(self.device).train()
+        self.average = ExponentialMovingAverage(self.network, recipe.ema_decay)
+        if recipe.frozen_batch_norm:
+            freeze_statistics(network)
+        elif self.processes.count > 1:
+            synchronise_statistics(network, self.device)
+        if recipe.gradient_checkpointing:
+            checkpoint_blocks(network)
+        self.model = self.processes.wrap(self.forward_module(), keep_gathered=self.NEEDS_WEIGHT_GRADIENTS)
+        if sharding_plugin() is not None:
+            self.average.shard_like(network)
+        self.optimizers = Optimizers(network, recipe)
+        self.rows = self.processes.rows(0)
+        self.batch_seen: dict[str, Tensor] = {}
 
     @abstractmethod
-    def losses(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of one step, a scalar, and its terms by name."""
+    def losses(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+        """The loss of this process's rows of one micro-batch, a scalar, and its terms by name.
+
+        PyTorch's generator has been seeded with (seed, step). Draw for the global batch, on the CPU, and pass what
+        was drawn through `share`; the loss must be a mean over samples. A term that starts with a_ is a weight.
+        """
+
+    def forward_module(self) -> nn.Module:
+        """The module whose `forward` a step calls as `self.model`: a module around the network where its own forward
+        is not what the losses need.
+        """
+        return self.network
+
+    def sample_grid(self, step: int) -> Picture | None:  # noqa: ARG002 - for subclasses
+        """What the averaged network does after `step` steps, as a picture [H, W, 3], or None: no grids."""
+        return None
+
+    def share(self, name: str, batch: Tensor) -> Tensor:
+        """Take this process's rows of a tensor [B, ...] of the global batch to its device; `name` is for error reports.
+
+        Raises ValueError unless B is the recipe's batch.
+        """
+        if len(batch) != self.loop.batch:
+            raise ValueError(f"{name} must have {self.loop.batch} rows, the global batch, not {len(batch)}")
+        self.batch_seen[name] = batch
+        return batch[self.rows].to(self.device, non_blocking=True)
+
+    def all_reduced(self, tensor: Tensor) -> Tensor:
+        """The mean over all processes of a tensor of the same shape on each, such as a weight's gradient."""
+        return self.processes.mean(tensor)
 
     def step(self, step: int) -> dict[str, float]:
-        """One optimizer step; the loss terms as numbers. Raises FloatingPointError when the loss is not finite."""
-        torch.manual_seed(self.seed * 1_000_003 + step)
-        loss, terms = self.losses(step)
-        numbers = {name: term.item() for name, term in terms.items()}
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {step}: {numbers}")
+        """One optimizer step; the loss terms as numbers. Raises FloatingPointError, with the weights as they were,
+        when the loss or the gradient is not finite.
+        """
+        statistics = [buffer.clone() for buffer in self.network.buffers()]
         self.network.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        scale = learning_rate_scale(step, self.rates.warmup, self.steps)
-        for optimizer, peak in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = peak * scale
-            optimizer.step()
+        loss, terms = self._accumulated(step)
+        norm = self.optimizers.clipped_norm().item()
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            for buffer, before in zip(self.network.buffers(), statistics, strict=True):
+                buffer.copy_(before)
+            self._end_not_finite(step, loss, norm, terms)
+        self.optimizers.step(step)
         self.average.update(self.network)
-        return numbers
+        self.gradient_norm = norm
+        return terms
+
+    def _accumulated(self, step: int) -> tuple[float, dict[str, float]]:
+        """Gradients of the global batch, and the means of its loss and terms over all micro-batches and processes."""
+        count = self.loop.accumulate
+        total: Tensor | float = 0.0
+        names: list[str] = []
+        for micro_batch in range(count):
+            torch.manual_seed(self.loop.seed * 1_000_003 + step)
+            self.rows = self.processes.rows(micro_batch)
+            with self.processes.gradients_kept_local(self.model, local=micro_batch + 1 < count):
+                loss, terms = self.losses(step)
+                (loss / count).backward()  # type: ignore[no-untyped-call]
+            names = list(terms)
+            numbers = [loss.detach(), *(torch.as_tensor(term).detach() for term in terms.values())]
+            total = total + torch.stack([number.to(self.device, torch.float64) for number in numbers])
+        assert isinstance(total, Tensor)
+        first, *others = self.processes.mean(total / count).tolist()
+        return first, dict(zip(names, others, strict=True))
+
+    def _end_not_finite(self, step: int, loss: float, norm: float, terms: dict[str, float]) -> None:
+        """Save what led here and raise FloatingPointError."""
+        path = self.loop.output / f"nan_step_{step}.pt"
+        weights = gathered_weights(self.network)
+        if self.processes.is_first:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            found = {"step": step, "loss": loss, "gradient_norm": norm, "terms": terms}
+            save_checkpoint(path, found | {"batch": self.batch_seen, "network": weights})
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+        raise FloatingPointError(
+            f"the loss is {loss} and the gradient's norm {norm} at step {step} ({shown}). The batch, the terms and "
+            f"the weights before the step are in {path}. Try a lower learning rate or clip_norm, a longer warmup or "
+            "mixed_precision: no; if the batch itself holds what is not finite, mend the data."
+        )
 
     def run(self) -> None:
-        """Train; writes checkpoint.pt and losses.csv into the output folder."""
-        self.output.mkdir(parents=True, exist_ok=True)
+        """Train; writes checkpoint.pt, losses.csv, sample grids, TensorBoard's files and a report into the output
+        folder. Raises SystemExit after a step that a SIGTERM (status 0) or SIGINT (130) came in.
+        """
+        self.loop.output.mkdir(parents=True, exist_ok=True)
         first = self.resume()
-        started = time.monotonic()
-        with closing(LossLog(self.output / "losses.csv", first)) as log:
-            for step in range(first, self.steps):
-                log.add(step, self.step(step), (step + 1 - first) / (time.monotonic() - started))
-                if (step + 1) % self.checkpoint_every == 0 or step + 1 == self.steps:
-                    save_checkpoint(self.output / "checkpoint.pt", self.state(step + 1))
+        log = RunLog(self.loop, first) if self.processes.is_first else None
+        with StopSignals() as signals, log or nullcontext():
+            for step in range(first, self.loop.steps):
+                terms = self.step(step)
+                if log:
+                    log.step(step, terms, self._measures(step))
+                stopping = self.processes.any(signals.received is not None)
+                self._keep(step + 1, log, stopping=stopping)
+                if stopping and step + 1 < self.loop.steps:
+                    self._stop(step + 1, signals)
+        if self.processes.is_first:
+            self._report()
 
-    def state(self, step: int) -> dict[str, object]:
-        """Everything that a resumed run needs."""
-        return {
-            "step": step,
-            "network": self.network.state_dict(),
-            "average": self.average.network.state_dict(),
-            "updates": self.average.updates,
-            "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers],
-            "config": self.network.config.to_dict(),
-        }
+    def _stop(self, done: int, signals: StopSignals) -> None:
+        if self.processes.is_first:
+            print(f"stopped after step {done}: the same command goes on from there", flush=True)
+        raise SystemExit(signals.exit_code)
+
+    def _measures(self, step: int) -> dict[str, float]:
+        matrix_rate, vector_rate = self.optimizers.rates(step)
+        rates = {"matrix_learning_rate": matrix_rate, "vector_learning_rate": vector_rate}
+        return {"gradient_norm": self.gradient_norm, **rates}
+
+    def _keep(self, done: int, log: RunLog | None, *, stopping: bool) -> None:
+        """Write the checkpoint and the sample grid, if it is time for them after `done` steps."""
+        last = done == self.loop.steps
+
+        def due(every: int) -> bool:
+            return bool(every) and (last or done % every == 0)
+
+        if stopping or due(self.loop.checkpoint_every):
+            self.save(done, keep=due(self.loop.keep_every))
+        if due(self.loop.sample_every):
+            self._draw(done, log)
+
+    def save(self, done: int, *, keep: bool = False) -> None:
+        """Write checkpoint.pt after `done` steps, with `keep` a copy that stays; every process must call this."""
+        state = gathered_state(done, self.network, self.average, self.optimizers)
+        if self.processes.is_first:
+            path = self.loop.output / CHECKPOINT
+            save_checkpoint(path, state)
+            if keep:
+                keep_checkpoint(path, done)
+
+    def _draw(self, done: int, log: RunLog | None) -> None:
+        self.average.gather()
+        if log is None:
+            return
+        self.average.network.to(self.device)
+        picture = self.sample_grid(done)
+        if self.average.is_sharded:
+            self.average.network.cpu()
+        if picture is not None:
+            log.picture(done, picture)
+
+    def _report(self) -> None:
+        import importlib.util
+
+        if importlib.util.find_spec("training.report") is None:
+            return
+        from training.report import write_report
+
+        print(f"report: {write_report(self.loop.output)}", flush=True)
 
     def resume(self) -> int:
-        """Load the last checkpoint, if there is one, and say at which step to go on."""
-        state = load_checkpoint(self.output / "checkpoint.pt")
+        """Load the last checkpoint, if there is one, and say at which step to go on.
+
+        Raises CheckpointMismatch for one of another run.
+        """
+        path = self.loop.output / CHECKPOINT
+        state = load_checkpoint(path)
         if state is None:
             return 0
-        self.network.load_state_dict(state["network"])
-        self.average.network.load_state_dict(state["average"])
-        self.average.updates = state["updates"]
-        for (optimizer, _), saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+        refuse_mismatch(state, path, self.network, self.loop)
+        restore(state, self.network, self.average, self.optimizers)
         return int(state["step"])

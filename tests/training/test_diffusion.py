@@ -26,7 +26,7 @@ STEPS = 4
 
 def recipe(latents: Path, output: Path, **changes: int) -> DiffusionRecipe:
     settings = {"steps": STEPS, "batch": 2, "warmup": 1, "checkpoint_every": 2} | changes
-    return DiffusionRecipe(latents, output, **settings)
+    return DiffusionRecipe(latents=latents, output=output, **settings)
 
 
 @pytest.fixture(autouse=True)

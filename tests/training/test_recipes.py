@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.__main__ import read_recipe
+from training.recipe_file import read_recipe
 from training.diffusion import DiffusionRecipe
 
 RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"

@@ -1,0 +1,122 @@
+"""The processes of one run and what they share: who I am, my rows of a batch, sums over all, the wrapped network.
+
+`accelerate` finds the processes, whether it, torchrun or nobody launched them. FSDP 2 is chosen by its
+configuration (`accelerate launch --use_fsdp --fsdp_version 2`, or a configuration file that says so).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, FullyShardedDataParallelPlugin, convert_to_fp32
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.distributed.fsdp import FSDPModule
+
+from training.errors import RecipeError
+from training.loop_recipe import LoopRecipe
+from training.sharding import shard_network
+
+
+class Processes:
+    """One process among all of a run. Raises RecipeError when the batch does not divide into equal parts."""
+
+    def __init__(self, recipe: LoopRecipe) -> None:
+        # The buffers are equal on all processes without a broadcast: statistics are frozen or synchronised.
+        handlers = [DistributedDataParallelKwargs(broadcast_buffers=False)]
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(),
+            mixed_precision=recipe.mixed_precision,
+            kwargs_handlers=handlers,
+        )
+        self.count: int = self.accelerator.num_processes
+        self.rank: int = self.accelerator.process_index
+        self.device: torch.device = self.accelerator.device
+        self.is_first = self.rank == 0
+        self.batch, self.accumulate = recipe.batch, recipe.accumulate
+        if recipe.batch % (self.count * recipe.accumulate):
+            raise RecipeError(
+                f"batch must be a multiple of {self.count} processes x {recipe.accumulate} micro-batches "
+                f"(accumulate), not {recipe.batch}"
+            )
+
+    def rows(self, micro_batch: int) -> slice:
+        """The rows of the global batch that this process works on in one of its micro-batches."""
+        size = self.batch // (self.count * self.accumulate)
+        start = (self.rank * self.accumulate + micro_batch) * size
+        return slice(start, start + size)
+
+    def mean(self, tensor: Tensor) -> Tensor:
+        """The mean over all processes of a tensor of the same shape on each; every process must call this."""
+        if self.count == 1:
+            return tensor
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total / self.count
+
+    def any(self, flag: bool) -> bool:
+        """Whether `flag` is set on any process; every process must call this."""
+        if self.count == 1:
+            return flag
+        return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0)
+
+    def wrap(self, module: nn.Module, *, keep_gathered: bool) -> nn.Module:
+        """`module` as DDP or FSDP 2 wants it, on this process's device, with autocast if the recipe asks for it.
+
+        FSDP lets go of a block's gathered weights after the forward pass, unless `keep_gathered`.
+        """
+        module.to(self.device)
+        plugin = sharding_plugin()
+        if plugin is None:
+            prepared: nn.Module = self.accelerator.prepare_model(module)
+            return prepared
+        shard_network(module, self.device.type, reshard=plugin.reshard_after_forward and not keep_gathered)
+        return _Autocast(module, self.accelerator)
+
+    @contextmanager
+    def gradients_kept_local(self, model: nn.Module, *, local: bool) -> Iterator[None]:
+        """Put off the exchange of gradients when `local`: all but a step's last micro-batch want that."""
+        if not local:
+            yield
+        elif isinstance(model, _Autocast):
+            with model.gradients_kept_local():
+                yield
+        else:
+            with self.accelerator.no_sync(model):
+                yield
+
+
+class _Autocast(nn.Module):
+    """A sharded module under autocast: weights and their exchange stay fp32, as they do under DDP."""
+
+    def __init__(self, module: nn.Module, accelerator: Accelerator) -> None:
+        super().__init__()
+        self.module, self.accelerator = module, accelerator
+
+    def forward(self, *arguments: object) -> object:
+        with self.accelerator.autocast():
+            outputs = self.module(*arguments)
+        return convert_to_fp32(outputs)
+
+    @contextmanager
+    def gradients_kept_local(self) -> Iterator[None]:
+        assert isinstance(self.module, FSDPModule)
+        self.module.set_requires_gradient_sync(requires_gradient_sync=False)
+        try:
+            yield
+        finally:
+            self.module.set_requires_gradient_sync(requires_gradient_sync=True)
+
+
+def sharding_plugin() -> FullyShardedDataParallelPlugin | None:
+    """What accelerate's configuration says of FSDP, or None without it. Raises RecipeError for version 1."""
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() != "true":
+        return None
+    plugin = FullyShardedDataParallelPlugin()
+    if plugin.fsdp_version != 2:
+        raise RecipeError("FSDP 1 is configured and not supported: use --fsdp_version 2 (fsdp_version: 2)")
+    return plugin

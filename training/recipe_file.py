@@ -1,0 +1,60 @@
+"""Recipe files: YAML with one section a job, read into the job's dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from training.errors import RecipeError
+
+Recipe = TypeVar("Recipe")
+
+
+def read_recipe(path: Path, section: str, kind: type[Recipe]) -> Recipe:
+    """The recipe's section as its dataclass; values are converted to the fields' types.
+
+    Raises RecipeError for a file that can't be read, a missing section, an unknown or missing setting, and a value
+    that is not of its setting's type.
+    """
+    values = _section(path, section)
+    known = {field.name: field for field in fields(kind) if field.init}  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - set(known)):
+        raise RecipeError(
+            f"{path}: unknown settings in '{section}': {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
+        )
+    needed = {name for name, field in known.items() if field.default is field.default_factory is MISSING}
+    if missing := sorted(needed - set(values)):
+        raise RecipeError(f"{path}: settings missing from '{section}': {', '.join(missing)}")
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise RecipeError(f"{path}: '{section}': {_described(error)}") from error
+
+
+def _section(path: Path, section: str) -> dict[str, Any]:
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            f"{path} can't be read: {error.strerror}; recipes are in training/recipes/"
+        ) from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(recipe, dict) or not isinstance(recipe.get(section), dict):
+        named = ", ".join(recipe) if isinstance(recipe, dict) and recipe else "none"
+        raise RecipeError(f"{path} has no section '{section}'; its sections: {named}")
+    return dict(recipe[section])
+
+
+def _described(error: ValidationError) -> str:
+    """Every fault with the setting it is in, on one line."""
+    faults = []
+    for fault in error.errors():
+        name = ".".join(map(str, fault["loc"]))
+        given = f", not {fault['input']!r}" if name else ""
+        faults.append(f"{name}: {fault['msg']}{given}".removeprefix(": ").removeprefix("Value error, "))
+    return "; ".join(faults)
