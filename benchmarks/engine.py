@@ -18,7 +18,7 @@ from benchmarks.measuring import Spread, ratios, seconds_in_turn
 from service.contracts import Params
 from service.engine.base import Array, Engine, Tile
 from service.engine.inpaint import run
-from service.engine.sampler import ddim_table, initial_noise
+from service.engine.sampler import ddim_table, ddim_timesteps, initial_noise
 from service.engine.selection import open_engine
 from service.settings import Settings
 
@@ -63,7 +63,7 @@ def guided_step(engine: Engine) -> Callable[[], object]:
     """One denoising step of one crop: two network calls in one batch, and the update."""
     encoded = engine.encode([Tile(*crop(engine.info.image_size))], with_image=False)[0]
     state = engine.begin(encoded, initial_noise(0, 0, engine.latent_shape), 0.0, 1.0)
-    row = ddim_table(2, 1.0, GUIDANCE, prediction_type="epsilon").rows[0]
+    row = ddim_table(ddim_timesteps(2), 1.0, GUIDANCE, prediction_type="epsilon").rows[0]
     return lambda: engine.step([state], [row])
 
 

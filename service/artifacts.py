@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from service.contracts import FiniteFloat
 from service.errors import ArtifactError
 from service.probe import ModelShape, Probe
 
@@ -23,6 +25,7 @@ VAE_WEIGHTS = "vae.safetensors"
 UNET_GRAPH = "unet.onnx"
 VAE_ENCODER_GRAPH = "vae_encoder.onnx"
 VAE_DECODER_GRAPH = "vae_decoder.onnx"
+TRAINING_STEPS = 1000  # of noise, as the published schedule
 WEIGHT_SUFFIXES = frozenset({".bin", ".ckpt", ".data", ".onnx", ".pt", ".pth", ".safetensors"})
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
@@ -50,9 +53,35 @@ class Parity(BaseModel):
     onnxruntime: str
 
 
+class FewStepSampling(BaseModel):
+    """How a network that was distilled to few steps and to one guidance scale is sampled.
+
+    It is evaluated once at each of `timesteps`, descending, and by plain DDIM taken to the next one; the last
+    predicts the clean latents. Its prediction is guided already, by `guidance_scale`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timesteps: tuple[Annotated[int, Field(ge=0, lt=TRAINING_STEPS)], ...] = Field(
+        min_length=1, max_length=100
+    )
+    guidance_scale: FiniteFloat = Field(ge=1, le=20)
+
+    @field_validator("timesteps")
+    @classmethod
+    def _descend(cls, timesteps: tuple[int, ...]) -> tuple[int, ...]:
+        if any(later >= earlier for earlier, later in pairwise(timesteps)):
+            raise ValueError(
+                f"timesteps must descend, from the most noise to the least, got {list(timesteps)}"
+            )
+        return timesteps
+
+
 class Manifest(BaseModel):
     """All that is known of a model. `config` holds what the networks are built from; `precision` is that of
-    the stored weights; `image_size` is in pixels.
+    the stored weights; `image_size` is in pixels; `sampling` is None where a request chooses its steps.
+
+    A field that a reader does not know is refused: a few-step model must not be run as an ordinary one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +94,7 @@ class Manifest(BaseModel):
     latent_downscale: int = Field(gt=0)
     prediction_type: Literal["epsilon", "v_prediction"]
     precision: Literal["fp16", "fp32"]
+    sampling: FewStepSampling | None = None
     files: dict[str, FileRecord]
     parity: Parity
     probe: Probe
@@ -100,8 +130,10 @@ class Manifest(BaseModel):
 
 
 def save_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest into its folder."""
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    """Write the manifest into its folder, `sampling` only where there is one: older readers don't know it."""
+    absent = {"sampling"} if manifest.sampling is None else None
+    text = manifest.model_dump_json(indent=2, exclude=absent)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def load_manifest(folder: Path) -> Manifest:

@@ -18,6 +18,8 @@ MAX_PIXELS = 50_000_000
 MIN_SIDE = 8
 MAX_CROPS = 64
 MAX_SEED = 2**32 - 1
+DEFAULT_STEPS = 20  # of a model that leaves the number open
+DEFAULT_GUIDANCE_SCALE = 2.0
 COMBINATION = "combination"  # type of the errors of `Params` that no field has alone; told as they are
 
 
@@ -81,8 +83,20 @@ class Params(BaseModel):
     model: str | None = Field(
         default=None, max_length=128, description="Name from /v1/models; default: the first."
     )
-    steps: int = Field(default=20, ge=1, le=100, description="Denoising steps of a full-strength run.")
-    guidance_scale: FiniteFloat = Field(default=2.0, ge=1, le=20, description="1 turns guidance off.")
+    steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="Denoising steps of a full-strength run; default: the model's, 20 unless it is a few-step "
+        "model, which takes its own number alone.",
+    )
+    guidance_scale: FiniteFloat | None = Field(
+        default=None,
+        ge=1,
+        le=20,
+        description="1 turns guidance off; default: the model's, 2.0 unless it is a few-step model, which takes "
+        "its own scale alone.",
+    )
     strength: FiniteFloat = Field(
         default=1.0,
         ge=0.3,
@@ -136,12 +150,16 @@ class Params(BaseModel):
 
     @property
     def steps_run(self) -> int:
-        """Denoising steps that are run: a strength below 1 skips the first ones."""
+        """Denoising steps that are run: a strength below 1 skips the first ones. `ValueError` where the model's
+        own number has not been put in yet.
+        """
+        if self.steps is None:
+            raise ValueError("steps is still open: the model's own number comes first")
         return int(self.steps * self.strength)
 
     @model_validator(mode="after")
     def _leave_a_step(self) -> Self:
-        if self.steps_run < 1:
+        if self.steps is not None and self.steps_run < 1:
             raise PydanticCustomError(
                 COMBINATION,
                 "steps is {steps} and strength is {strength}, which leaves no denoising step: "
@@ -165,9 +183,10 @@ class Params(BaseModel):
 class Job:
     """A request admitted by an edge: encoded picture and mask as uploaded, and resolved parameters.
 
-    `params.seed` and `params.model` are never None in a job. `deadline`: Unix seconds of the queue's clock.
-    `places` are its crops times its candidates. A client that repeats an `idempotency_key` gets its earlier
-    job, if the request has the same `fingerprint`.
+    `params.model`, `seed`, `steps` and `guidance_scale` are never None in a job. `deadline`: Unix seconds of the
+    queue's clock. `places` are its crops times its candidates; `distilled`: a step evaluates the network once, as
+    guidance is in its weights. A client that repeats an `idempotency_key` gets its earlier job, if the request
+    has the same `fingerprint`.
     """
 
     id: str
@@ -177,6 +196,7 @@ class Job:
     mask: bytes
     deadline: float
     places: int = 1
+    distilled: bool = False
     idempotency_key: str | None = None
     fingerprint: str = ""
 
@@ -300,7 +320,11 @@ class QueueDepth:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model that a live worker has loaded, as `/v1/models` lists it. `sha256` is of its manifest."""
+    """A model that a live worker has loaded, as `/v1/models` lists it. `sha256` is of its manifest.
+
+    `allowed_steps` are None where a request may ask for any number. A few-step model has its own alone, and
+    `guidance_scale` is then the only one too.
+    """
 
     name: str
     image_size: int
@@ -308,14 +332,21 @@ class ServedModel:
     device: str
     precision: str
     sha256: str
-    default_steps: int = 20
+    default_steps: int = DEFAULT_STEPS
+    allowed_steps: tuple[int, ...] | None = None
+    guidance_scale: float = DEFAULT_GUIDANCE_SCALE
+
+    @property
+    def is_distilled(self) -> bool:
+        """Whether guidance and the number of steps are in its weights."""
+        return self.allowed_steps is not None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRegistration:
     """A worker as the queue knows it. `worker_id` is unique a process start; `places` are crops a step;
     `throughput` is what it measured at its start, in the unit of `queue/fairness.py:cost_of` a second (0: not
-    known), `step_seconds` what a guided step of one crop takes.
+    known), `step_seconds` what a step of one crop takes, guided where the model's steps are.
     """
 
     worker_id: str

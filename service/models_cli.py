@@ -141,6 +141,7 @@ def export(
             source=manifest.source,
             licence=manifest.licence,
             prediction_type=manifest.prediction_type,
+            sampling=manifest.sampling,
             precision=precision,
             version=manifest.version,
         )

@@ -68,3 +68,12 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("model_store")
     export_small_model(store)
     return store / NAME
+
+
+@pytest.fixture(scope="session")
+def few_step_model(small_model: Path) -> Path:
+    """The folder of the same network as a few-step model, in the same store. Not to be changed."""
+    from tests.small_model import FEW_STEP_NAME, copy_as_few_step
+
+    copy_as_few_step(small_model, small_model.parent / FEW_STEP_NAME)
+    return small_model.parent / FEW_STEP_NAME

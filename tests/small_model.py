@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
 from typing import TypeVar
 
 import torch
 from torch import nn
 
-from service.artifacts import Manifest
+from service.artifacts import FewStepSampling, Manifest, load_manifest, save_manifest
 from service.model.config import UNetConfig
 from service.model.export import export_model
 from service.model.nano_autoencoder import NanoAutoencoder, NanoAutoencoderConfig
 from service.model.unet import MoebiusUNet
 
 NAME = "small"
+FEW_STEP_NAME = "small-4step"
+FEW_STEP = FewStepSampling(timesteps=(999, 749, 499, 249), guidance_scale=2.5)
 UNET = UNetConfig(
     sample_size=8, channels=(32, 64), layers_per_level=1, token_width=32, cross_width=16, position_kernel=5
 )
@@ -50,14 +53,22 @@ def small_autoencoder() -> NanoAutoencoder:
     return fill(NanoAutoencoder(AUTOENCODER), seed=2)
 
 
-def export_small_model(store: Path) -> Manifest:
+def export_small_model(store: Path, *, sampling: FewStepSampling | None = None) -> Manifest:
     """Export into `store` / NAME."""
     return export_model(
         small_unet(),
         small_autoencoder(),
         store / NAME,
         name=NAME,
+        sampling=sampling,
         source="random numbers",
         licence="CC0-1.0",
         card="# A model of random numbers\n",
     )
+
+
+def copy_as_few_step(model: Path, folder: Path) -> None:
+    """Copy a model to `folder`, as one that was distilled: the same weights, sampled as FEW_STEP says."""
+    copytree(model, folder)
+    changes = {"name": folder.name, "prediction_type": "v_prediction", "sampling": FEW_STEP}
+    save_manifest(load_manifest(folder).model_copy(update=changes), folder)

@@ -11,13 +11,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.contracts import Job, Params, ServedModel
+from service.contracts import DEFAULT_GUIDANCE_SCALE, DEFAULT_STEPS, Job, Params, ServedModel
 from service.edge.threads import in_thread
 from service.errors import InvalidParameter, NotReady, UnknownModel
 from service.imaging.decode import inspect_picture
 from service.imaging.mask import decode_mask
 from service.imaging.retouch import crop_count
 from service.queue.client import QueueClient
+from service.sampling import resolve_sampling
 from service.settings import Settings
 
 NOT_READY_RETRY = 5.0
@@ -50,22 +51,25 @@ async def served_models(queue: QueueClient) -> tuple[ServedModel, ...]:
 async def admit(
     queue: QueueClient, settings: Settings, request: InpaintRequest, default_timeout: float
 ) -> Job:
-    """Check a request before it is queued, and resolve what the client left out: model, seed and deadline
-    (`default_timeout` seconds from now where the request names none).
+    """Check a request before it is queued, and resolve what the client left out: model, steps, guidance, seed and
+    deadline (`default_timeout` seconds from now where the request names none).
 
     Raises the `InvalidRequest` and `InvalidPicture` errors, NotReady and QueueUnavailable.
     """
     check_idempotency_key(request.idempotency_key)
-    model = _chosen(request.params.model, await served_models(queue))
+    served = await served_models(queue)
+    model = _chosen(request.params.model, served)
+    params = _resolved(request.params, model, served)
     crops, fingerprint = await in_thread(lambda: _examine(request, model, settings))
     return Job(
         id=queue.new_job_id(request.client, request.idempotency_key),
         client=request.client,
-        params=_resolved(request.params, model),
+        params=params,
         image=request.image,
         mask=request.mask,
         deadline=await queue.now() + (request.params.timeout or default_timeout),
         places=crops * request.params.n,
+        distilled=model.is_distilled,
         idempotency_key=request.idempotency_key,
         fingerprint=fingerprint,
     )
@@ -84,9 +88,13 @@ def fingerprint_of(request: InpaintRequest) -> str:
     """sha256 over image, mask and the parameters as the client sent them.
 
     Without the timeout: it says how long the client waits and not what it asks for, and over gRPC it is
-    another one in each repeat.
+    another one in each repeat. What is left out is the same as the usual number, whatever the model's is: a
+    repeat must not differ because another model has become the default.
     """
-    params = request.params.model_dump_json(exclude={"timeout"}).encode()
+    usual = {"steps": DEFAULT_STEPS, "guidance_scale": DEFAULT_GUIDANCE_SCALE}
+    left_out = {name: value for name, value in usual.items() if getattr(request.params, name) is None}
+    told = request.params.model_copy(update=left_out)
+    params = told.model_dump_json(exclude={"timeout"}).encode()
     digest = hashlib.sha256()
     for part in (request.image, request.mask, params):
         digest.update(len(part).to_bytes(8, "big"))
@@ -102,7 +110,9 @@ def _chosen(name: str | None, served: Sequence[ServedModel]) -> ServedModel:
     raise UnknownModel(f"model is {name!r}, which no worker serves. Served now: {names}.")
 
 
-def _resolved(params: Params, model: ServedModel) -> Params:
+def _resolved(params: Params, model: ServedModel, served: Sequence[ServedModel]) -> Params:
+    others = [other.name for other in served if not other.is_distilled]
+    params = resolve_sampling(params, model, model.name, others=others)
     seed = secrets.randbelow(params.largest_seed + 1) if params.seed is None else params.seed
     return params.model_copy(update={"model": model.name, "seed": seed})
 

@@ -126,4 +126,6 @@ def model_message(model: ServedModel) -> pb.Model:
         precision=model.precision,
         sha256=model.sha256,
         default_steps=model.default_steps,
+        allowed_steps=model.allowed_steps,
+        guidance_scale=model.guidance_scale,
     )

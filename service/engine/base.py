@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from service.contracts import DEFAULT_GUIDANCE_SCALE, DEFAULT_STEPS
+
 if TYPE_CHECKING:
-    from service.artifacts import Manifest
+    from service.artifacts import FewStepSampling, Manifest
 
 Array = npt.NDArray[np.float32]
 
@@ -54,7 +56,7 @@ class DeviceOutOfMemory(Exception):  # noqa: N818 - named as what happened, like
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What runs: said in /v1/models, the logs and `inpaint_backend_info`."""
+    """What runs: said in /v1/models, the logs and `inpaint_backend_info`. `sampling` is that of a few-step model."""
 
     model: str
     backend: str
@@ -62,6 +64,27 @@ class EngineInfo:
     precision: str
     image_size: int
     prediction_type: str
+    sampling: FewStepSampling | None = None
+
+    @property
+    def default_steps(self) -> int:
+        """Steps of a request that names none."""
+        return DEFAULT_STEPS if self.sampling is None else len(self.sampling.timesteps)
+
+    @property
+    def allowed_steps(self) -> tuple[int, ...] | None:
+        """The only numbers of steps that a request may name; None: any."""
+        return None if self.sampling is None else (self.default_steps,)
+
+    @property
+    def guidance_scale(self) -> float:
+        """Guidance of a request that names none; that of a few-step model is in its weights."""
+        return DEFAULT_GUIDANCE_SCALE if self.sampling is None else self.sampling.guidance_scale
+
+    @property
+    def is_distilled(self) -> bool:
+        """Whether a step is one evaluation, with no negative branch."""
+        return self.sampling is not None
 
     @classmethod
     def of(cls, manifest: Manifest, *, backend: str, device: str, precision: str) -> EngineInfo:
@@ -73,6 +96,7 @@ class EngineInfo:
             precision=precision,
             image_size=manifest.image_size,
             prediction_type=manifest.prediction_type,
+            sampling=manifest.sampling,
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from service.artifacts import FewStepSampling
 from service.engine.base import Array, EngineInfo, EngineLimits, StepCoefficients
 from service.engine.latent_engine import Integers, LatentEngine, LatentState
 from service.engine.sampler import alphas_cumprod
@@ -23,7 +24,9 @@ NOISE_KEPT = 0.1
 class DummyEngine(LatentEngine):
     """Stands in for a backend in tests and on machines without a model. The tokens are not read."""
 
-    def __init__(self, settings: Settings, *, image_size: int = IMAGE_SIZE) -> None:
+    def __init__(
+        self, settings: Settings, *, image_size: int = IMAGE_SIZE, sampling: FewStepSampling | None = None
+    ) -> None:
         info = EngineInfo(
             model=settings.model,
             backend="dummy",
@@ -31,6 +34,7 @@ class DummyEngine(LatentEngine):
             precision="fp32",
             image_size=image_size,
             prediction_type="epsilon",
+            sampling=sampling,
         )
         super().__init__(info, EngineLimits(tuple(range(1, settings.max_batch + 1))))
         self._step_seconds = settings.dummy_step_seconds

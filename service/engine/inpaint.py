@@ -12,7 +12,14 @@ from typing import Any, cast
 
 from service.contracts import Params
 from service.engine.base import Array, Engine, EngineInfo, Tile
-from service.engine.sampler import PredictionType, SamplingTable, ddim_table, initial_noise
+from service.engine.sampler import (
+    PredictionType,
+    SamplingTable,
+    ddim_table,
+    ddim_timesteps,
+    initial_noise,
+)
+from service.sampling import resolve_sampling
 
 StepCallback = Callable[[int, int, float], None]
 
@@ -34,9 +41,16 @@ def candidate_seeds(params: Params) -> tuple[int, ...]:
 
 
 def sampling_table(info: EngineInfo, params: Params) -> SamplingTable:
-    """The request's coefficients for this model. `InvalidParameter` where no step would be left."""
+    """The request's coefficients for this model; its own numbers stand in for those that the request leaves out.
+
+    `InvalidParameter` where no step would be left, and for steps or guidance that a few-step model doesn't have.
+    """
     prediction_type = cast("PredictionType", info.prediction_type)
-    return ddim_table(params.steps, params.strength, params.guidance_scale, prediction_type=prediction_type)
+    resolved = resolve_sampling(params, info, info.model)
+    if info.sampling is not None:  # its prediction is guided already: one evaluation a step
+        return ddim_table(info.sampling.timesteps, params.strength, 1.0, prediction_type=prediction_type)
+    steps, guidance = cast(int, resolved.steps), cast(float, resolved.guidance_scale)
+    return ddim_table(ddim_timesteps(steps), params.strength, guidance, prediction_type=prediction_type)
 
 
 def reads_image(table: SamplingTable) -> bool:

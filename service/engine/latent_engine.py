@@ -98,7 +98,8 @@ class LatentEngine(ABC):
 
     def _warm(self, encoded: EncodedTile, count: int) -> None:
         states = [self._start(encoded, index) for index in range(count)]
-        self.step(states, [StepCoefficients(0, 1.0, 0.0, 2.0)] * count)
+        guidance = 1.0 if self.info.is_distilled else 2.0  # as its requests will be, where they are guided
+        self.step(states, [StepCoefficients(0, 1.0, 0.0, guidance)] * count)
 
     def _start(self, encoded: EncodedTile, index: int) -> LatentState:
         return self.begin(encoded, initial_noise(0, index, self.latent_shape), 0.0, 1.0)

@@ -5,19 +5,22 @@ Owns the noise schedule. Knows neither networks nor pictures; engines apply x' =
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from service.artifacts import TRAINING_STEPS
 from service.engine.base import Array, StepCoefficients
 from service.errors import InvalidParameter
 
-TRAINING_STEPS = 1000
 BETA_FIRST = 0.00085
 BETA_LAST = 0.012
+CLEAN = -1  # stands for the timestep after the last: no noise is left
 
 PredictionType = Literal["epsilon", "v_prediction"]
 
@@ -42,35 +45,28 @@ def alphas_cumprod() -> npt.NDArray[np.float32]:
     return table
 
 
-def ddim_timesteps(steps: int, strength: float) -> tuple[int, ...]:
-    """Timesteps of a run, first to last: "leading" spacing, the last int(steps * strength) of them.
-
-    `InvalidParameter` when no step would be left.
-    """
-    kept = int(steps * strength)
-    if not 0 < kept <= steps <= TRAINING_STEPS:
-        raise InvalidParameter(
-            f"steps={steps} with strength={strength:g} leaves no denoising step: steps x strength must be at "
-            "least 1. Raise steps or strength."
-        )
+def ddim_timesteps(steps: int) -> tuple[int, ...]:
+    """Timesteps of a full-strength run of 1 to 1000 steps, first to last, with "leading" spacing: the last is 0."""
     stride = TRAINING_STEPS // steps
-    return tuple(stride * index for index in reversed(range(kept)))
+    return tuple(stride * index for index in reversed(range(steps)))
 
 
 def ddim_table(
-    steps: int, strength: float, guidance: float, *, prediction_type: PredictionType
+    timesteps: Sequence[int], strength: float, guidance: float, *, prediction_type: PredictionType
 ) -> SamplingTable:
     """DDIM with eta 0 (arXiv 2010.02502, eq. 12) as published for Moebius: final alpha 1, no clipping.
+
+    `timesteps` are those of a full-strength run, descending; the last int(len(timesteps) * strength) of them are
+    rows. `InvalidParameter` when none would be left.
 
     A v-predicting network (arXiv 2202.00512) gives noise = sqrt(alpha) v + sqrt(1 - alpha) x, linear too, so
     its rows differ only in a and b. Guidance weighs the branches with a sum of 1 and so commutes with it.
     """
-    timesteps = ddim_timesteps(steps, strength)
-    stride = TRAINING_STEPS // steps
-    rows = tuple(_row(step, step - stride, guidance, prediction_type) for step in timesteps)
+    kept = _last_of(timesteps, strength)
+    rows = tuple(_row(step, after, guidance, prediction_type) for step, after in pairwise((*kept, CLEAN)))
     if strength >= 1:
         return SamplingTable(image_scale=0.0, noise_scale=1.0, rows=rows)
-    alpha = _alpha(timesteps[0])
+    alpha = _alpha(kept[0])
     return SamplingTable(float(np.sqrt(alpha)), float(np.sqrt(1 - alpha)), rows)
 
 
@@ -80,14 +76,25 @@ def initial_noise(seed: int, crop: int, shape: tuple[int, ...]) -> Array:
     return generator.standard_normal(shape, dtype=np.float32)
 
 
+def _last_of(timesteps: Sequence[int], strength: float) -> Sequence[int]:
+    steps = len(timesteps)
+    kept = int(steps * strength)
+    if not 0 < kept <= steps:
+        raise InvalidParameter(
+            f"steps={steps} with strength={strength:g} leaves no denoising step: steps x strength must be at "
+            "least 1. Raise steps or strength."
+        )
+    return timesteps[steps - kept :]
+
+
 def _alpha(timestep: int) -> float:
-    return float(alphas_cumprod()[timestep]) if timestep >= 0 else 1.0
+    return 1.0 if timestep == CLEAN else float(alphas_cumprod()[timestep])
 
 
-def _row(timestep: int, previous: int, guidance: float, prediction_type: PredictionType) -> StepCoefficients:
-    alpha, alpha_previous = _alpha(timestep), _alpha(previous)
-    a = float(np.sqrt(alpha_previous / alpha))
-    b = float(np.sqrt(1 - alpha_previous) - a * np.sqrt(1 - alpha))
+def _row(timestep: int, after: int, guidance: float, prediction_type: PredictionType) -> StepCoefficients:
+    alpha, alpha_after = _alpha(timestep), _alpha(after)
+    a = float(np.sqrt(alpha_after / alpha))
+    b = float(np.sqrt(1 - alpha_after) - a * np.sqrt(1 - alpha))
     if prediction_type == "v_prediction":
         a, b = a + b * float(np.sqrt(1 - alpha)), b * float(np.sqrt(alpha))
     return StepCoefficients(timestep, a, b, guidance)

@@ -24,6 +24,7 @@ from service.artifacts import (
     VAE_DECODER_GRAPH,
     VAE_ENCODER_GRAPH,
     VAE_WEIGHTS,
+    FewStepSampling,
     Manifest,
     record_file,
     save_manifest,
@@ -53,6 +54,7 @@ def export_model(
     source: str,
     licence: str,
     prediction_type: PredictionType = "epsilon",
+    sampling: FewStepSampling | None = None,
     precision: Precision = "fp16",
     version: str = "1",
     card: str | None = None,
@@ -61,9 +63,9 @@ def export_model(
 
     In "fp16", matrices and filters are stored in half precision and vectors in fp32; what is computed, here
     and at serving, is what the stored weights say. The networks given are not changed. Files appear in the
-    folder only after ONNX Runtime agreed with PyTorch; the manifest comes last. `card` is the text of the
-    model card, in Markdown. `ArtifactError` if the backends don't agree or a weight does not fit its
-    precision.
+    folder only after ONNX Runtime agreed with PyTorch; the manifest comes last. `sampling` says what a
+    few-step network was distilled to. `card` is the text of the model card, in Markdown. `ArtifactError` if the
+    backends don't agree or a weight does not fit its precision.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
@@ -83,6 +85,7 @@ def export_model(
             latent_downscale=shape.latent_downscale,
             prediction_type=prediction_type,
             precision=precision,
+            sampling=sampling,
             files={path.name: record_file(path) for path in sorted(draft.iterdir())},
             parity=parity,
             probe=probe,

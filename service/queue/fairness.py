@@ -10,7 +10,12 @@ WEIGHTS = {Priority.INTERACTIVE: 4.0, Priority.BATCH: 1.0}  # batch work is slow
 VAE_COST = 2.0  # of encoding and decoding one crop, in evaluations of the U-Net
 
 
-def cost_of(params: Params, places: int) -> float:
-    """U-Net evaluations: places (crops x candidates) x (steps run x branches, two under guidance, + VAE)."""
-    branches = 2 if params.guidance_scale > 1 else 1
+def cost_of(params: Params, places: int, *, distilled: bool = False) -> float:
+    """U-Net evaluations: places (crops x candidates) x (steps run x branches, two under guidance, + VAE).
+
+    One branch where guidance is `distilled` into the model. `ValueError` where steps or guidance are still open.
+    """
+    if params.guidance_scale is None:
+        raise ValueError("guidance_scale is still open: the model's own comes first")
+    branches = 2 if params.guidance_scale > 1 and not distilled else 1
     return places * (params.steps_run * branches + VAE_COST)

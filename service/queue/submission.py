@@ -24,7 +24,7 @@ FULL = {
 
 
 def submission(job: Job, settings: Settings) -> tuple[str | int | float, ...]:
-    """The arguments of the script. Raises ValueError where model or seed are still open."""
+    """The arguments of the script. Raises ValueError where model, seed, steps or guidance are still open."""
     params = job.params
     if params.model is None or params.seed is None:
         raise ValueError("a job's model and seed are resolved before it is queued")
@@ -32,7 +32,12 @@ def submission(job: Job, settings: Settings) -> tuple[str | int | float, ...]:
     return (
         *(job.id, job.client, params.model, params.priority, params.model_dump_json()),
         *(int(job.deadline * 1000), int(settings.result_ttl * 1000), len(job.image) + len(job.mask)),
-        *(cost_of(params, job.places), job.places, params.steps_run, WEIGHTS[params.priority]),
+        *(
+            cost_of(params, job.places, distilled=job.distilled),
+            job.places,
+            params.steps_run,
+            WEIGHTS[params.priority],
+        ),
         *(int(FLOW_LIFETIME * 1000), ceil(settings.max_queued_jobs / shards)),
         *(ceil(settings.max_queued_bytes / shards), settings.max_client_share, MOST_MEMORY),
         *(job.idempotency_key or "", job.fingerprint),

@@ -68,6 +68,9 @@ def registration_of(settings: Settings, engine: Engine, profile: BatchProfile) -
         device=info.device,
         precision=info.precision,
         sha256=_model_digest(settings, info.backend),
+        default_steps=info.default_steps,
+        allowed_steps=info.allowed_steps,
+        guidance_scale=info.guidance_scale,
     )
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     places = places_of(settings, profile)

@@ -13,34 +13,36 @@ from typing import Any
 
 import numpy as np
 
-from service.contracts import Params
+from service.contracts import DEFAULT_GUIDANCE_SCALE, DEFAULT_STEPS, Params
 from service.engine.base import DeviceOutOfMemory, Engine, StepCoefficients, Tile
 from service.engine.sampler import initial_noise
 from service.queue.fairness import cost_of
 
 GOOD_ENOUGH = 0.95  # of the best throughput: above it a larger batch only makes each step slower
-TYPICAL = Params(steps=20, strength=1.0, guidance_scale=2.0)
 TURN_SECONDS = 0.002  # of the loop's own work around a step, roughly: very short steps are worth batching
 GAIN = 1.05  # of throughput, for which a larger batch is tried
 LONG = 0.75  # seconds: joins, cancels and deadlines wait for a step's end, so a long one must bring more
 GAIN_OF_A_LONG_STEP = 1.25
 FEWEST_CALLS, MOST_CALLS = 2, 10
 ENOUGH = 0.1  # seconds of calls together
-GUIDED_ROW = StepCoefficients(timestep=500, a=1.0, b=0.0, guidance=2.0)
 
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class BatchProfile:
-    """Seconds of a guided step by batch size, and of encoding and decoding one crop."""
+    """Seconds of a step by batch size, and of encoding and decoding one crop. A typical picture takes `steps`;
+    they are guided, unless the model's guidance is `distilled` and a step is one evaluation.
+    """
 
     step_seconds: dict[int, float]
     encode_seconds: float
     decode_seconds: float
+    steps: int = DEFAULT_STEPS
+    distilled: bool = False
 
     def expected_step(self, batch: int) -> float:
-        """Seconds of a guided step: measured, between two measured sizes, or beyond them, on a straight line."""
+        """Seconds of a step: measured, between two measured sizes, or beyond them, on a straight line."""
         sizes = sorted(self.step_seconds)
         if len(sizes) == 1:
             return self.step_seconds[sizes[0]] * max(1.0, batch / sizes[0])
@@ -63,9 +65,11 @@ class BatchProfile:
 
     @property
     def throughput(self) -> float:
-        """U-Net evaluations a second, as `fairness.cost_of` counts them, on pictures of 20 guided steps."""
-        denoising = TYPICAL.steps * self.step_seconds[self.cap] / self.cap  # of one item's share, in seconds
-        return cost_of(TYPICAL, places=1) / (denoising + self.encode_seconds + self.decode_seconds)
+        """U-Net evaluations a second, as `fairness.cost_of` counts them, on typical pictures of one crop."""
+        denoising = self.steps * self.step_seconds[self.cap] / self.cap  # of one item's share, in seconds
+        typical = Params(steps=self.steps, guidance_scale=DEFAULT_GUIDANCE_SCALE)
+        cost = cost_of(typical, places=1, distilled=self.distilled)
+        return cost / (denoising + self.encode_seconds + self.decode_seconds)
 
     def prepare_steps(self, seconds: float) -> int:
         """Steps of a full batch that pass within `seconds`, rounded up."""
@@ -82,7 +86,13 @@ def measure(engine: Engine, *, clock: Clock = perf_counter) -> BatchProfile:
     encode_seconds, encoded = _fastest(lambda: engine.encode([tile], with_image=False)[0], clock)
     state = engine.begin(encoded, initial_noise(0, 0, engine.latent_shape), 0.0, 1.0)
     decode_seconds, _ = _fastest(lambda: engine.decode([state]), clock)
-    return BatchProfile(_step_seconds(engine, encoded, clock), encode_seconds, decode_seconds)
+    return BatchProfile(
+        _step_seconds(engine, encoded, clock),
+        encode_seconds,
+        decode_seconds,
+        steps=engine.info.default_steps,
+        distilled=engine.info.is_distilled,
+    )
 
 
 def _step_seconds(engine: Engine, encoded: Any, clock: Clock) -> dict[int, float]:
@@ -91,7 +101,7 @@ def _step_seconds(engine: Engine, encoded: Any, clock: Clock) -> dict[int, float
         if not _is_worth_a_try(batch, measured):
             break
         try:
-            measured[batch] = _guided_step(engine, encoded, batch, clock)
+            measured[batch] = _typical_step(engine, encoded, batch, clock)
         except DeviceOutOfMemory:
             if not measured:
                 raise
@@ -123,12 +133,14 @@ def _doubling(sizes: tuple[int, ...]) -> list[int]:
     return chosen
 
 
-def _guided_step(engine: Engine, encoded: Any, batch: int, clock: Clock) -> float:
+def _typical_step(engine: Engine, encoded: Any, batch: int, clock: Clock) -> float:
     states = [
         engine.begin(encoded, initial_noise(0, index, engine.latent_shape), 0.0, 1.0)
         for index in range(batch)
     ]
-    seconds, _ = _fastest(lambda: engine.step(states, [GUIDED_ROW] * batch), clock)
+    guidance = 1.0 if engine.info.is_distilled else engine.info.guidance_scale
+    row = StepCoefficients(timestep=500, a=1.0, b=0.0, guidance=guidance)
+    seconds, _ = _fastest(lambda: engine.step(states, [row] * batch), clock)
     return seconds
 
 

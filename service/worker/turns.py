@@ -160,11 +160,11 @@ class StepLoop:
         """Seconds until the batch would have run empty, by the profile."""
         longest = total = 0
         for view in views:
-            waiting = view.places * self._jobs[view.id].claim.job.params.steps
-            total += sum(view.running) + waiting
-            longest = max(longest, *view.running, waiting and self._jobs[view.id].claim.job.params.steps)
-        steps = max(longest, ceil(total / self._device.cap))
-        return max(SHORTEST_DRAIN, steps * self._profile.expected_step(self._device.cap))
+            steps = self._jobs[view.id].claim.job.params.steps_run
+            total += sum(view.running) + view.places * steps
+            longest = max(longest, *view.running, steps if view.places else 0)
+        turns = max(longest, ceil(total / self._device.cap))
+        return max(SHORTEST_DRAIN, turns * self._profile.expected_step(self._device.cap))
 
     def _join(self, items: Sequence[Item]) -> None:
         fresh = [item for item in items if item.state is None]

@@ -17,7 +17,7 @@ from service.contracts import Params
 from service.engine.base import Array, Engine, Tile
 from service.engine.dummy import DummyEngine
 from service.engine.inpaint import run
-from service.engine.sampler import PredictionType, SamplingTable, ddim_table, initial_noise
+from service.engine.sampler import PredictionType, SamplingTable, ddim_table, ddim_timesteps, initial_noise
 from service.engine.selection import open_engine
 from service.settings import Settings
 from tests.parity.tiny_engine import TinyEngine
@@ -68,7 +68,7 @@ def make_request(engine: Engine, seed: int, steps: int, guidance: float = 2.0) -
     prediction_type: PredictionType = (
         "v_prediction" if engine.info.prediction_type == "v_prediction" else "epsilon"
     )
-    table = ddim_table(steps, 1.0, guidance, prediction_type=prediction_type)
+    table = ddim_table(ddim_timesteps(steps), 1.0, guidance, prediction_type=prediction_type)
     return make_tile(engine, seed), seed, table
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from service.engine.base import StepCoefficients
 from service.engine.latent_engine import EncodedTile, LatentState
-from service.engine.sampler import SamplingTable, alphas_cumprod, ddim_table
+from service.engine.sampler import SamplingTable, alphas_cumprod, ddim_table, ddim_timesteps
 from tests.parity.tiny_engine import GOLDEN, TinyEngine
 
 LOOPS = ("sampling_tiny_20", "sampling_tiny_7_full_strength")
@@ -24,7 +24,7 @@ def load(name: str) -> Golden:
 
 def golden_table(golden: Golden) -> SamplingTable:
     return ddim_table(
-        int(golden["steps"]),
+        ddim_timesteps(int(golden["steps"])),
         float(golden["strength"]),
         float(golden["guidance"]),
         prediction_type="epsilon",
@@ -77,8 +77,8 @@ def test_the_guided_loop_ends_where_the_published_one_does(name: str, engine: Ti
 
 
 def test_a_network_that_predicts_v_takes_the_same_steps() -> None:
-    noise_rows = ddim_table(20, 0.8, 2.0, prediction_type="epsilon").rows
-    v_rows = ddim_table(20, 0.8, 2.0, prediction_type="v_prediction").rows
+    noise_rows = ddim_table(ddim_timesteps(20), 0.8, 2.0, prediction_type="epsilon").rows
+    v_rows = ddim_table(ddim_timesteps(20), 0.8, 2.0, prediction_type="v_prediction").rows
     generator = np.random.default_rng(3)
     x, noise = generator.standard_normal((2, 4, 8, 8))
     for noise_row, v_row in zip(noise_rows, v_rows, strict=True):

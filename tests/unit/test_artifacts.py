@@ -11,6 +11,7 @@ import pytest
 
 from service.artifacts import (
     MANIFEST,
+    FewStepSampling,
     Manifest,
     Parity,
     load_manifest,
@@ -64,6 +65,42 @@ def edit_manifest(folder: Path, **changes: Any) -> None:
 
 def test_an_untouched_model_verifies(model: Path) -> None:
     assert verify(model) == load_manifest(model)
+
+
+def test_a_model_without_its_own_sampling_is_written_as_older_readers_know_it(model: Path) -> None:
+    assert "sampling" not in json.loads((model / MANIFEST).read_text())
+    assert load_manifest(model).sampling is None
+
+
+def test_a_few_step_models_sampling_comes_back(model: Path) -> None:
+    sampling = FewStepSampling(timesteps=(999, 749, 499, 249), guidance_scale=2.0)
+    save_manifest(load_manifest(model).model_copy(update={"sampling": sampling}), model)
+    assert json.loads((model / MANIFEST).read_text())["sampling"] == {
+        "timesteps": [999, 749, 499, 249],
+        "guidance_scale": 2.0,
+    }
+    assert load_manifest(model).sampling == sampling
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"timesteps": [], "guidance_scale": 2.0},
+        {"timesteps": [249, 499], "guidance_scale": 2.0},
+        {"timesteps": [499, 499], "guidance_scale": 2.0},
+        {"timesteps": [1000, 499], "guidance_scale": 2.0},
+        {"timesteps": [499, -1], "guidance_scale": 2.0},
+        {"timesteps": [999.5], "guidance_scale": 2.0},
+        {"timesteps": list(range(101, 0, -1)), "guidance_scale": 2.0},
+        {"timesteps": [999], "guidance_scale": 0.5},
+        {"timesteps": [999]},
+        {"timesteps": [999], "guidance_scale": 2.0, "sampler": "other"},
+    ],
+)
+def test_sampling_that_can_not_be_run_is_no_manifest(model: Path, sampling: dict[str, Any]) -> None:
+    edit_manifest(model, sampling=sampling)
+    with pytest.raises(ArtifactError, match=r"not a valid manifest: sampling.*Export or import"):
+        load_manifest(model)
 
 
 def test_a_changed_byte_is_refused_and_both_digests_are_told(model: Path) -> None:

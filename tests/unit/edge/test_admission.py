@@ -35,6 +35,7 @@ def test_anything_else_makes_none(key: str) -> None:
         {"idempotency_key": "k"},
         {"params": Params(seed=7, timeout=3)},
         {"params": Params(seed=7, steps=20)},
+        {"params": Params(seed=7, guidance_scale=2)},
     ],
     ids=str,
 )

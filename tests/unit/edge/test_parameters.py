@@ -70,7 +70,9 @@ def test_every_parameter_says_what_it_may_be(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("steps", "a whole number from 1 to 100; default 20"),
+        ("n", "a whole number from 1 to 10; default 1"),
+        ("steps", "a whole number from 1 to 100, or left out"),
+        ("guidance_scale", "a number from 1 to 20, or left out"),
         ("strength", "a number from 0.3 to 1; default 1.0"),
         ("seed", "a whole number from 0 to 4294967295, or left out"),
         ("mask_polarity", "one of white, black, transparent; default white"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.artifacts import load_manifest, model_folder
+from service.artifacts import FewStepSampling, load_manifest, model_folder
 from service.engine.base import EngineInfo
 from service.settings import Settings
 
@@ -14,3 +14,16 @@ def test_a_stored_models_part_is_its_manifests() -> None:
     assert info == EngineInfo(
         manifest.name, "torch", "cuda:1", "bf16", manifest.image_size, manifest.prediction_type
     )
+
+
+def test_an_ordinary_model_leaves_steps_and_guidance_to_the_request() -> None:
+    info = EngineInfo("m", "torch", "cpu", "fp32", 64, "epsilon")
+    assert (info.default_steps, info.allowed_steps, info.guidance_scale) == (20, None, 2.0)
+    assert not info.is_distilled
+
+
+def test_a_few_step_models_numbers_are_its_own() -> None:
+    sampling = FewStepSampling(timesteps=(999, 499), guidance_scale=3.5)
+    info = EngineInfo("m", "torch", "cpu", "fp32", 64, "epsilon", sampling)
+    assert (info.default_steps, info.allowed_steps, info.guidance_scale) == (2, (2,), 3.5)
+    assert info.is_distilled

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from service.artifacts import FewStepSampling
 from service.contracts import MAX_SEED, Params
-from service.engine.base import Array
+from service.engine.base import Array, EngineInfo
 from service.engine.dummy import DummyEngine
-from service.engine.inpaint import candidate_seeds, run
+from service.engine.inpaint import candidate_seeds, run, sampling_table
+from service.engine.latent_engine import Integers
+from service.engine.sampler import alphas_cumprod
+from service.errors import InvalidParameter
 from service.settings import Settings
 
 SIZE = 64
@@ -70,3 +74,51 @@ def test_strength_below_one_keeps_a_trace_of_the_picture(engine: DummyEngine) ->
     weak = run(engine, [(image, mask)], Params(seed=1, strength=0.3)).fills
     full = run(engine, [(image, mask)], Params(seed=1, strength=1)).fills
     assert not np.array_equal(weak, full)
+
+
+FEW_STEP = FewStepSampling(timesteps=(999, 749, 499, 249), guidance_scale=2.5)
+FEW_STEP_INFO = EngineInfo("few", "dummy", "cpu", "fp32", SIZE, "v_prediction", FEW_STEP)
+
+
+@pytest.mark.parametrize("params", [Params(), Params(steps=4), Params(steps=4, guidance_scale=2.5)])
+def test_a_few_step_model_runs_its_own_timesteps_without_a_negative_branch(params: Params) -> None:
+    table = sampling_table(FEW_STEP_INFO, params)
+    assert (table.image_scale, table.noise_scale) == (0.0, 1.0)
+    assert [(row.timestep, row.guidance) for row in table.rows] == [(t, 1.0) for t in FEW_STEP.timesteps]
+
+
+@pytest.mark.parametrize(("strength", "first", "steps"), [(0.99, 749, 3), (0.5, 499, 2), (0.3, 249, 1)])
+def test_a_weaker_few_step_run_starts_from_the_picture_at_its_first_timestep(
+    strength: float, first: int, steps: int
+) -> None:
+    table = sampling_table(FEW_STEP_INFO, Params(strength=strength))
+    alpha = float(alphas_cumprod()[first])
+    assert (table.rows[0].timestep, len(table.rows)) == (first, steps)
+    assert table.image_scale == pytest.approx(alpha**0.5)
+    assert table.noise_scale == pytest.approx((1 - alpha) ** 0.5)
+
+
+@pytest.mark.parametrize("params", [Params(steps=20), Params(guidance_scale=2.0), Params(guidance_scale=1)])
+def test_other_numbers_than_a_few_step_models_are_refused(params: Params) -> None:
+    with pytest.raises(InvalidParameter, match=r"few .*leave .* out or say"):
+        sampling_table(FEW_STEP_INFO, params)
+
+
+def test_an_ordinary_request_that_names_no_numbers_takes_twenty_guided_steps(engine: DummyEngine) -> None:
+    rows = sampling_table(engine.info, Params()).rows
+    assert len(rows) == 20
+    assert {row.guidance for row in rows} == {2.0}
+
+
+def test_a_few_step_run_takes_one_evaluation_a_step() -> None:
+    few = CountingEngine(Settings(), image_size=SIZE, sampling=FEW_STEP)
+    run(few, [make_tile()], Params(seed=1))
+    assert few.evaluated == [1, 1, 1, 1]
+
+
+class CountingEngine(DummyEngine):
+    """Notes how many samples each call of the network has."""
+
+    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
+        self.evaluated = [*getattr(self, "evaluated", []), len(sample)]
+        return super().predict(sample, timesteps, token_ids)

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 import pytest
 
-from service.engine.sampler import ddim_table, ddim_timesteps, initial_noise
+from service.engine.sampler import alphas_cumprod, ddim_table, ddim_timesteps, initial_noise
 from service.errors import InvalidParameter
 
 
 def test_twenty_steps_at_strength_099_start_at_900_and_are_nineteen() -> None:
-    assert ddim_timesteps(20, 0.99) == tuple(range(900, -1, -50))
+    rows = ddim_table(ddim_timesteps(20), 0.99, 2.0, prediction_type="epsilon").rows
+    assert tuple(row.timestep for row in rows) == tuple(range(900, -1, -50))
 
 
 def test_a_full_strength_run_starts_from_the_noise_itself() -> None:
-    table = ddim_table(20, 1.0, 2.0, prediction_type="epsilon")
+    table = ddim_table(ddim_timesteps(20), 1.0, 2.0, prediction_type="epsilon")
     assert (table.image_scale, table.noise_scale) == (0.0, 1.0)
     assert len(table.rows) == 20
 
 
 def test_a_weaker_run_starts_from_the_noised_picture() -> None:
-    table = ddim_table(20, 0.5, 2.0, prediction_type="epsilon")
+    table = ddim_table(ddim_timesteps(20), 0.5, 2.0, prediction_type="epsilon")
     assert table.image_scale**2 + table.noise_scale**2 == pytest.approx(1)
     assert table.rows[0].timestep == 450
 
 
 def test_the_last_step_leaves_no_noise() -> None:
-    last = ddim_table(10, 1.0, 2.0, prediction_type="epsilon").rows[-1]
+    last = ddim_table(ddim_timesteps(10), 1.0, 2.0, prediction_type="epsilon").rows[-1]
     clean, noise = 0.7, -1.3
     alpha = 1 - 0.00085
     x = np.sqrt(alpha) * clean + np.sqrt(1 - alpha) * noise
@@ -36,15 +39,41 @@ def test_the_last_step_leaves_no_noise() -> None:
 @pytest.mark.parametrize(("steps", "strength"), [(1, 0.3), (2, 0.4), (3, 0.3), (1, 0.99)])
 def test_a_run_without_a_step_is_refused_with_advice(steps: int, strength: float) -> None:
     with pytest.raises(InvalidParameter, match="Raise steps or strength"):
-        ddim_table(steps, strength, 2.0, prediction_type="epsilon")
+        ddim_table(ddim_timesteps(steps), strength, 2.0, prediction_type="epsilon")
 
 
 @pytest.mark.parametrize("steps", range(1, 101))
 def test_every_allowed_step_count_gives_finite_rows_that_end_at_zero(steps: int) -> None:
-    rows = ddim_table(steps, 1.0, 2.0, prediction_type="v_prediction").rows
+    rows = ddim_table(ddim_timesteps(steps), 1.0, 2.0, prediction_type="v_prediction").rows
     assert len(rows) == steps
     assert rows[-1].timestep == 0
     assert all(np.isfinite((row.a, row.b)).all() for row in rows)
+
+
+def test_the_rows_of_given_timesteps_are_what_the_formula_says_by_hand() -> None:
+    # From the schedule itself: the running product of 1 - beta at 999, 499 and 249.
+    alphas = [float(alphas_cumprod()[timestep]) for timestep in (999, 499, 249)]
+    rows = ddim_table((999, 499, 249), 1.0, 1.0, prediction_type="v_prediction").rows
+    assert [(row.timestep, row.guidance) for row in rows] == [(999, 1.0), (499, 1.0), (249, 1.0)]
+    for row, alpha, after in zip(rows, alphas, [*alphas[1:], 1.0], strict=True):
+        # clean = sqrt(alpha) x - sqrt(1 - alpha) v; noise = sqrt(1 - alpha) x + sqrt(alpha) v
+        assert row.a == pytest.approx(sqrt(after * alpha) + sqrt((1 - after) * (1 - alpha)))
+        assert row.b == pytest.approx(sqrt((1 - after) * alpha) - sqrt(after * (1 - alpha)))
+
+
+def test_leading_spacing_is_one_choice_of_timesteps() -> None:
+    by_hand = ddim_table((750, 500, 250, 0), 0.8, 2.0, prediction_type="epsilon")
+    assert by_hand == ddim_table(ddim_timesteps(4), 0.8, 2.0, prediction_type="epsilon")
+
+
+def test_a_perfect_network_gives_the_clean_latents_from_any_timesteps() -> None:
+    clean, noise = 0.7, -1.3
+    alphas = alphas_cumprod()
+    x = sqrt(alphas[999]) * clean + sqrt(1 - alphas[999]) * noise
+    for row in ddim_table((999, 749, 499, 249), 1.0, 1.0, prediction_type="v_prediction").rows:
+        alpha = alphas[row.timestep]
+        x = row.a * x + row.b * (sqrt(alpha) * noise - sqrt(1 - alpha) * clean)
+    assert x == pytest.approx(clean, abs=1e-6)
 
 
 def test_the_noise_of_a_crop_depends_on_its_seed_and_its_index_only() -> None:

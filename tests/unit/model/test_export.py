@@ -14,7 +14,7 @@ from service.engine.torch import load_networks
 from service.errors import ArtifactError
 from service.model.export import export_model
 from service.model.onnx_graph import stored_tensors
-from tests.small_model import small_autoencoder, small_unet
+from tests.small_model import FEW_STEP, NAME, export_small_model, small_autoencoder, small_unet
 
 GRAPHS = {"unet.onnx": UNET_WEIGHTS, "vae_encoder.onnx": VAE_WEIGHTS, "vae_decoder.onnx": VAE_WEIGHTS}
 pytestmark = pytest.mark.slow
@@ -29,6 +29,13 @@ def test_the_model_verifies_and_keeps_its_card(small_model: Path) -> None:
     manifest = verify(small_model)
     assert set(manifest.files) == {*GRAPHS, UNET_WEIGHTS, VAE_WEIGHTS}
     assert (small_model / MODEL_CARD).read_text().startswith("# A model")
+
+
+def test_a_few_step_model_is_the_same_network_with_its_sampling(small_model: Path, tmp_path: Path) -> None:
+    export_small_model(tmp_path, sampling=FEW_STEP)
+    few_step = verify(tmp_path / NAME)
+    assert few_step.sampling == FEW_STEP
+    assert few_step.files[UNET_WEIGHTS] == load_manifest(small_model).files[UNET_WEIGHTS]
 
 
 def test_the_report_tells_parity_well_within_its_limit(small_model: Path) -> None:

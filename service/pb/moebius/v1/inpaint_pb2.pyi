@@ -246,9 +246,11 @@ class Params(_message.Message):
     model: _builtins.str
     """Name from ListModels; default: the first."""
     steps: _builtins.int
-    """Denoising steps of a full-strength run, 1 to 100 (20)."""
+    """Denoising steps of a full-strength run, 1 to 100; default: the model's (20). A few-step model takes its own
+    number alone: Model.allowed_steps.
+    """
     guidance_scale: _builtins.float
-    """1 to 20 (2.0); 1 turns guidance off."""
+    """1 to 20; 1 turns guidance off; default: the model's (2.0). A few-step model takes its own scale alone."""
     strength: _builtins.float
     """0.3 to 1 (1.0): 1 starts from pure noise; below, from the noised photo. steps x strength is at least 1."""
     sampler: Global___Sampler.ValueType
@@ -1094,6 +1096,8 @@ class Model(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     DEFAULT_STEPS_FIELD_NUMBER: _builtins.int
+    ALLOWED_STEPS_FIELD_NUMBER: _builtins.int
+    GUIDANCE_SCALE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """To be sent as Params.model."""
     image_size: _builtins.int
@@ -1104,6 +1108,13 @@ class Model(_message.Message):
     sha256: _builtins.str
     """Digest of the model's manifest, in hexadecimal digits."""
     default_steps: _builtins.int
+    """Params.steps of a request that names none."""
+    guidance_scale: _builtins.float
+    """Params.guidance_scale of a request that names none."""
+    @_builtins.property
+    def allowed_steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The only Params.steps that a few-step model takes, and its guidance_scale is the only one too. Empty: any."""
+
     def __init__(
         self,
         *,
@@ -1114,10 +1125,12 @@ class Model(_message.Message):
         precision: _builtins.str = ...,
         sha256: _builtins.str = ...,
         default_steps: _builtins.int = ...,
+        allowed_steps: _abc.Iterable[_builtins.int] | None = ...,
+        guidance_scale: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "default_steps", b"default_steps", "device", b"device", "image_size", b"image_size", "name", b"name", "precision", b"precision", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_steps", b"allowed_steps", "backend", b"backend", "default_steps", b"default_steps", "device", b"device", "guidance_scale", b"guidance_scale", "image_size", b"image_size", "name", b"name", "precision", b"precision", "sha256", b"sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
