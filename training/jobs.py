@@ -45,7 +45,7 @@ JOBS = {
     "latents": Job(
         "pictures and an autoencoder -> shards of latents, so that encoding costs nothing per epoch",
         "latents",
-        "training.latents",
+        "training.latent_encoding",
         "LatentRecipe",
         "encode_recipe",
     ),
@@ -59,9 +59,9 @@ JOBS = {
     "teacher": Job(
         "shards of latents -> a small teacher to distil from",
         "teacher",
-        "training.teacher_training",
-        "TeacherRecipe",
-        "TeacherTrainer",
+        "training.diffusion",
+        "DiffusionRecipe",
+        "DiffusionTrainer",
     ),
     "distil": Job(
         "shards of latents and a teacher -> a U-Net, by the published four losses",

@@ -1,9 +1,11 @@
-"""Latents of training samples, encoded once into shards so that the autoencoder costs nothing per step."""
+"""Latents as training reads them, from shards on disk: a step's batch is a function of (seed, step) alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,44 +13,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from training.checkpoints import averaged_autoencoder
-from training.masks import MaskSampler
-from training.photos import CropSampler, load_cutouts, load_photos
-from training.samples import Sample, SampleSource, cell_mask
+from training.errors import DataError
+from training.latent_manifest import read_manifest
+from training.latent_recipe import epoch_order
 
-
-@dataclass(frozen=True)
-class LatentRecipe:
-    """Settings of the encode-once job (recipes/nano.yaml). `autoencoder` is the folder of its training run."""
-
-    photos: Path
-    cutouts: Path
-    autoencoder: Path
-    output: Path
-    shards: int
-    size: int = 256
-    side: int = 256
-    seed: int = 1
-
-
-def encode_recipe(recipe: LatentRecipe) -> None:
-    """Run the job."""
-    autoencoder = averaged_autoencoder(recipe.autoencoder).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    source = SampleSource(
-        CropSampler(load_photos(recipe.photos), recipe.side, least=0.6),
-        MaskSampler(recipe.side),
-        load_cutouts(recipe.cutouts),
-    )
-    cell = autoencoder.config.downscale
-    write_shards(
-        recipe.output,
-        source,
-        autoencoder.encode,
-        cell=cell,
-        shards=recipe.shards,
-        size=recipe.size,
-        seed=recipe.seed,
-    )
+# Shards mapped at a time; each holds one file descriptor.
+_MAPPED = 256
+_LOCAL_HEADER = 30  # bytes of a zip member's own header before its name
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -60,71 +32,111 @@ class LatentBatch:
     mask: Tensor
     category: Tensor
 
-
-def encode_samples(
-    samples: list[Sample], encode: Callable[[Tensor], Tensor], cell: int
-) -> dict[str, npt.NDArray[np.generic]]:
-    """Arrays of one shard: latents of the pictures, and of the pictures with the hole's cells set to mid-grey."""
-    cells = np.stack([cell_mask(sample.hole, cell) for sample in samples])  # [N, h, w]
-    pictures = np.stack([sample.picture for sample in samples]).astype(np.float32) / 127.5 - 1.0
-    images = torch.from_numpy(pictures).permute(0, 3, 1, 2)  # [N, 3, s, s]
-    hole = torch.from_numpy(cells.repeat(cell, 1).repeat(cell, 2))[:, None]  # [N, 1, s, s]
-    with torch.inference_mode():
-        whole = [encode(part) for part in torch.split(images, 8)]
-        masked = [encode(part) for part in torch.split(images.masked_fill(hole, 0.0), 8)]
-    return {
-        "latents": torch.cat(whole).half().numpy(),
-        "masked_latents": torch.cat(masked).half().numpy(),
-        "mask": cells,
-        "category": np.array([sample.category for sample in samples], np.int64),
-    }
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, npt.NDArray[np.generic]]) -> LatentBatch:
+        """From the arrays of a shard, or of some of its rows; `mask` is [B, h, w] there."""
+        return cls(
+            torch.from_numpy(arrays["latents"].astype(np.float32)),
+            torch.from_numpy(arrays["masked_latents"].astype(np.float32)),
+            torch.from_numpy(arrays["mask"].astype(np.float32))[:, None],
+            torch.from_numpy(arrays["category"].astype(np.int64)),
+        )
 
 
-def write_shards(
-    folder: Path,
-    source: SampleSource,
-    encode: Callable[[Tensor], Tensor],
-    *,
-    cell: int,
-    shards: int,
-    size: int,
-    seed: int,
-) -> None:
-    """Encode `shards` files of `size` samples; those that are already there are kept."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in range(shards):
-        path = folder / f"{index:04d}.npz"
-        if path.exists():
-            continue
-        rng = np.random.default_rng((seed, index))
-        arrays = encode_samples([source.draw(rng) for _ in range(size)], encode, cell)
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
-        print(f"shard {index + 1} of {shards}", flush=True)
+NAMES = ("latents", "masked_latents", "mask", "category")
+
+
+def shard_path(folder: Path, index: int) -> Path:
+    """The file of one shard."""
+    return folder / f"{index:04d}.npz"
 
 
 class LatentShards:
-    """All shards of a folder in memory; a batch is a function of (seed, step) alone, so that a run can resume."""
+    """The shards of a folder, mapped and not loaded: only the rows of a batch are read. An epoch is a permutation of
+    all samples.
+
+    Raises DataError for a folder without shards, and for one whose encoding did not come to its end.
+    """
 
     def __init__(self, folder: Path) -> None:
-        paths = sorted(p for p in folder.glob("*.npz") if ".partial" not in p.name)
-        if not paths:
-            raise FileNotFoundError(f"no shards in {folder}: run the `latents` job first")
-        loaded = [np.load(path) for path in paths]
-        self.arrays = {name: np.concatenate([part[name] for part in loaded]) for name in loaded[0].files}
+        self.folder = folder
+        self.paths = _shards_of(folder)
+        self._mapped = lru_cache(_MAPPED)(mapped_arrays)
+        lengths = [len(self._mapped(path)["category"]) for path in self.paths]
+        self.starts = np.concatenate([[0], np.cumsum(lengths)])
+        self.latent_channels, self.latent_side, _ = map(int, self._mapped(self.paths[0])["latents"].shape[1:])
 
     def __len__(self) -> int:
-        return len(self.arrays["category"])
+        return int(self.starts[-1])
 
-    def batch(self, seed: int, step: int, size: int) -> LatentBatch:
-        """The samples of one step: epochs are permutations of all samples."""
+    def batch(self, seed: int, step: int, size: int, rows: slice = _ALL) -> LatentBatch:
+        """The samples of one step, of its `size` those in `rows`: a process of many reads its own only."""
         per_epoch = len(self) // size
-        order = np.random.default_rng((seed, step // per_epoch)).permutation(len(self))
-        chosen = order[step % per_epoch * size :][:size]
-        return LatentBatch(
-            torch.from_numpy(self.arrays["latents"][chosen].astype(np.float32)),
-            torch.from_numpy(self.arrays["masked_latents"][chosen].astype(np.float32)),
-            torch.from_numpy(self.arrays["mask"][chosen].astype(np.float32))[:, None],
-            torch.from_numpy(self.arrays["category"][chosen]),
+        if per_epoch == 0:
+            raise DataError(
+                f"{self.folder} has {len(self)} samples, fewer than a batch of {size}: encode more"
+            )
+        order = epoch_order(len(self), seed, step // per_epoch)
+        return self._samples(order[step % per_epoch * size :][:size][rows])
+
+    def _samples(self, indices: npt.NDArray[np.int64]) -> LatentBatch:
+        shards = np.searchsorted(self.starts, indices, side="right") - 1
+        places = [
+            (self._mapped(self.paths[shard]), row)
+            for shard, row in zip(shards, indices - self.starts[shards], strict=True)
+        ]
+        return LatentBatch.from_arrays(
+            {name: np.stack([arrays[name][row] for arrays, row in places]) for name in NAMES}
         )
+
+
+def _shards_of(folder: Path) -> list[Path]:
+    manifest = read_manifest(folder)
+    if manifest is not None and manifest.plan is not None:
+        paths = [shard_path(folder, index) for index in range(manifest.plan.shards)]
+        missing = [path.name for path in paths if not path.exists()]
+        if missing:
+            raise DataError(
+                f"{len(missing)} of {len(paths)} shards are missing in {folder} ({missing[0]} is the first): "
+                "let the `latents` job come to its end; it keeps those that are there"
+            )
+        return paths
+    found = sorted(path for path in folder.glob("*.npz") if ".partial" not in path.name)
+    if not found:
+        raise DataError(f"no shards in {folder}: run the `latents` job first")
+    return found
+
+
+def mapped_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+    """The arrays of an uncompressed .npz by name, mapped into memory: `numpy.load` maps .npy files only.
+
+    Raises DataError for a file that is cut off, damaged or compressed.
+    """
+    try:
+        whole = np.memmap(path, np.uint8, "r")
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            return {
+                member.filename.removesuffix(".npy"): _mapped(whole, archive, member) for member in members
+            }
+    except (zipfile.BadZipFile, ValueError, TypeError) as error:
+        raise DataError(
+            f"the shard {path} is damaged ({error}): delete it and run the `latents` job again"
+        ) from error
+
+
+def _mapped(
+    whole: npt.NDArray[np.uint8], archive: zipfile.ZipFile, member: zipfile.ZipInfo
+) -> npt.NDArray[np.generic]:
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{member.filename} is compressed")
+    with archive.open(member) as file:
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[np.lib.format.read_magic(file)]
+        shape, is_fortran, dtype = read_header(file)
+        header = file.tell()
+    lengths = whole[member.header_offset + 26 : member.header_offset + _LOCAL_HEADER].tobytes()
+    start = member.header_offset + _LOCAL_HEADER + sum(struct.unpack("<HH", lengths)) + header
+    return np.ndarray(shape, dtype, whole, start, order="F" if is_fortran else "C")

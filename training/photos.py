@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from training.crops import random_crop
+
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -49,17 +51,6 @@ class CropSampler:
     def draw(self, rng: np.random.Generator) -> Pixels:
         """One crop [side, side, 3]; only a photograph whose shorter side is below `side` is enlarged."""
         photo = self.photos[int(rng.integers(len(self.photos)))]
-        short = min(photo.shape[:2])
-        lowest = max(self.side, int(short * self.least))
-        square = int(rng.integers(min(lowest, short), short + 1))
-        top = int(rng.integers(photo.shape[0] - square + 1))
-        left = int(rng.integers(photo.shape[1] - square + 1))
-        crop = photo[top : top + square, left : left + square]
-        if square != self.side:
-            resized = Image.fromarray(crop).resize(
-                (self.side, self.side), Image.Resampling.BOX, reducing_gap=None
-            )
-            crop = np.asarray(resized)
-        if rng.random() < 0.5:
-            crop = crop[:, ::-1]
-        return np.ascontiguousarray(crop)
+        height, width = photo.shape[:2]
+        crop = random_crop(height, width, rng, side=self.side, least=self.least)
+        return crop.of_picture(photo, self.side)

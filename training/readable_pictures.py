@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -30,7 +31,8 @@ class ReadablePictures:
     def __init__(self, pictures: PictureList, *, shortest_side: int = 64, cache: bool = False) -> None:
         self.pictures, self.shortest_side = pictures, shortest_side
         self.foreground = np.flatnonzero(pictures.categories == FOREGROUND)
-        self.skipped: dict[str, str] = {}  # reason by entry
+        self._skipped: dict[str, str] = {}  # reason by entry
+        self._lock = Lock()
         self._kept: dict[int, ListedPicture] | None = {} if cache else None
 
     def __len__(self) -> int:
@@ -50,7 +52,8 @@ class ReadablePictures:
 
     def take_skipped(self) -> dict[str, str]:
         """What was skipped since the last call, reason by entry."""
-        taken, self.skipped = self.skipped, {}
+        with self._lock:
+            taken, self._skipped = self._skipped, {}
         return taken
 
     def _read(self, index: int) -> ListedPicture:
@@ -80,7 +83,8 @@ class ReadablePictures:
                 return read(index)
             except PictureError as error:
                 name, reason = self.pictures.name(index), str(error)
-                self.skipped[name] = reason
+                with self._lock:
+                    self._skipped[name] = reason
         raise DataError(
             f"{tries} entries in a row, of {count}, can't be used; the last is {name}: {reason}. "
             "Is the storage there, and are the paths of the list right?"

@@ -70,11 +70,20 @@ def _samples(path: Path) -> list[TarSample]:
             for member in archive:
                 if member.isfile():
                     _add(samples, archive, member, path)
+            _require_end(path, archive.offset)
     except tarfile.TarError as error:
         raise DataError(f"{path} is not a whole, uncompressed tar file: {error}") from error
     if not any(sample.picture for sample in samples.values()):
         raise DataError(f"{path} holds no .{', .'.join(_PICTURE_EXTENSIONS)}: give shards of pictures")
     return list(samples.values())
+
+
+def _require_end(path: Path, offset: int) -> None:
+    """`tarfile` takes a file that is cut off within a header for one that ends there; a whole one ends in zeros."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError(f"cut off at byte {path.stat().st_size}")
 
 
 def _add(
