@@ -12,6 +12,8 @@ import torch
 from service.model.config import UNetConfig
 from service.model.nano_autoencoder import NanoAutoencoder, NanoAutoencoderConfig
 from service.model.unet import MoebiusUNet
+from training.teacher import PixelHackerUNet
+from training.teacher_config import TeacherConfig
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -60,5 +62,13 @@ def averaged_unet(folder: Path) -> MoebiusUNet:
     """The averaged U-Net of a training run, in evaluation mode. Raises FileNotFoundError without a checkpoint."""
     state = _required(folder)
     network = MoebiusUNet(UNetConfig.from_dict(state["config"]))
+    network.load_state_dict(state["average"])
+    return network.eval()
+
+
+def averaged_teacher(folder: Path) -> PixelHackerUNet:
+    """The averaged teacher of a training run, in evaluation mode. Raises FileNotFoundError without a checkpoint."""
+    state = _required(folder)
+    network = PixelHackerUNet(TeacherConfig.from_dict(state["config"]))
     network.load_state_dict(state["average"])
     return network.eval()

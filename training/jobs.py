@@ -91,6 +91,13 @@ JOBS = {
         "EvaluationRecipe",
         "evaluate",
     ),
+    "benchmark": Job(
+        "models and sets of pictures and masks -> the paper's tables",
+        "benchmark",
+        "training.benchmark",
+        "BenchmarkRecipe",
+        "benchmark",
+    ),
     "card": Job(
         "runs and scores -> MODEL_CARD.md beside the model",
         "card",

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, FullyShardedDataParallelPlugin, convert_to_fp32
+from accelerate.utils import FullyShardedDataParallelPlugin, convert_to_fp32
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.fsdp import FSDPModule
+from torch.nn.parallel import DistributedDataParallel
 
 from training.errors import RecipeError
 from training.loop_recipe import LoopRecipe
@@ -26,12 +27,8 @@ class Processes:
     """One process among all of a run. Raises RecipeError when the batch does not divide into equal parts."""
 
     def __init__(self, recipe: LoopRecipe) -> None:
-        # The buffers are equal on all processes without a broadcast: statistics are frozen or synchronised.
-        handlers = [DistributedDataParallelKwargs(broadcast_buffers=False)]
         self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(),
-            mixed_precision=recipe.mixed_precision,
-            kwargs_handlers=handlers,
+            cpu=not torch.cuda.is_available(), mixed_precision=recipe.mixed_precision
         )
         self.count: int = self.accelerator.num_processes
         self.rank: int = self.accelerator.process_index
@@ -64,6 +61,11 @@ class Processes:
             return flag
         return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0)
 
+    def say(self, text: str) -> None:
+        """Print on the first process alone."""
+        if self.is_first:
+            print(text, flush=True)
+
     def wrap(self, module: nn.Module, *, keep_gathered: bool) -> nn.Module:
         """`module` as DDP or FSDP 2 wants it, on this process's device, with autocast if the recipe asks for it.
 
@@ -73,6 +75,9 @@ class Processes:
         plugin = sharding_plugin()
         if plugin is None:
             prepared: nn.Module = self.accelerator.prepare_model(module)
+            if isinstance(prepared, DistributedDataParallel):
+                # Buffers are equal on all processes without a broadcast: statistics are frozen or synchronised.
+                prepared.broadcast_buffers = False
             return prepared
         shard_network(module, self.device.type, reshard=plugin.reshard_after_forward and not keep_gathered)
         return _Autocast(module, self.accelerator)

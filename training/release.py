@@ -12,8 +12,9 @@ from service.artifacts import Manifest
 from service.model.export import export_model
 from service.model.unet import MoebiusUNet
 from training.checkpoints import averaged_autoencoder, averaged_unet
-from training.diffusion import token_ids, velocity_target
+from training.denoising import token_ids
 from training.latents import LatentShards
+from training.noising import add_noise, log_normal_timesteps
 from training.schedule import noise_schedule
 
 
@@ -45,8 +46,10 @@ def estimate_statistics(network: MoebiusUNet, recipe: ReleaseRecipe) -> None:
     torch.manual_seed(recipe.seed)
     for step in range(recipe.statistics_batches):
         batch = shards.batch(recipe.seed, step, recipe.batch)
-        noisy, _, timesteps = velocity_target(batch.latents, alphas, noise_offset=0.0)
-        network(torch.cat([noisy, batch.mask, batch.masked_latents], 1), timesteps, token_ids(batch.category))
+        timesteps = log_normal_timesteps(recipe.batch)
+        noised = add_noise(batch.latents, timesteps, torch.randn_like(batch.latents), alphas, "epsilon")
+        sample = torch.cat([noised.noisy, batch.mask, batch.masked_latents], 1)  # [B, 9, h, w]
+        network(sample, timesteps, token_ids(batch.category))
     for norm in norms:
         norm.momentum = 0.1
     network.eval()
