@@ -78,7 +78,7 @@ async def _submit_all(url: str, jobs: int) -> None:
     settings = Settings(max_queued_jobs=jobs + 1, max_client_share=1)
     queue = QueueClient(url, settings)
     deadline = await queue.now() + 3600.0
-    params = Params(model=settings.model, seed=1)
+    params = Params(model=settings.model, seed=1, steps=20, guidance_scale=2.0)
     left = iter(range(jobs))
 
     async def submit() -> None:

@@ -35,7 +35,12 @@ app.add_typer(keys_app, name="keys")
 
 @app.command()
 @with_settings_options(
-    *LISTENING, "redis_url", "queue_shards", "state_dir", *ENGINE, "workers", "devices", *BATCHING, *LIFE
+    *LISTENING,
+    *("redis_url", "queue_shards", "state_dir"),
+    *ENGINE,
+    *("models", "workers", "devices"),
+    *BATCHING,
+    *LIFE,
 )
 def serve(**options: Any) -> None:
     """Start everything on this machine: the queue, one worker or more, and the edge."""

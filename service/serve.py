@@ -34,6 +34,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Addresses], None]) -> signa
     Raises `NotReady` if no worker can run, `QueueUnavailable` if the embedded server can't, and OSError
     for a taken port.
     """
+    settings = settings.model_copy(update={"model": settings.served_models[0]})
     with StopSignals() as signals, _metrics_folder(), ExitStack() as queue:
         embedded = None
         if settings.redis_url is None:

@@ -72,12 +72,20 @@ class Settings(BaseSettings):
     model: str = Field(
         default="moebius-nano", description="Model that a worker loads and requests default to."
     )
+    models: str = Field(
+        default="",
+        description="Models that `moebius serve` serves, separated by commas, each by workers of its own; the first "
+        "is the default. Left out, `model` alone.",
+    )
     backend: Literal["auto", "onnxruntime", "torch", "dummy"] = Field(
         default="auto", description="What runs the model: auto, onnxruntime, torch or dummy."
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
     workers: int = Field(
-        default=1, ge=1, le=64, description="Workers that `moebius serve` starts; one for each of `devices`."
+        default=1,
+        ge=1,
+        le=64,
+        description="Workers that `moebius serve` starts for each model; one for each of `devices`.",
     )
     devices: str = Field(
         default="",
@@ -174,9 +182,29 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _default_to_the_first_of_models(self) -> Self:
+        if "" in self.served_models or len(set(self.served_models)) < len(self.served_models):
+            raise PydanticCustomError(
+                "models", "models must be names, each once, separated by commas: moebius-nano,moebius-places2"
+            )
+        if self.models and "model" in self.model_fields_set and self.model != self.served_models[0]:
+            raise PydanticCustomError(
+                "model",
+                "model is {model}, but models begins with {first}, which is the default then. Leave model out, or "
+                "put it first.",
+                {"model": self.model, "first": self.served_models[0]},
+            )
+        return self
+
+    @property
+    def served_models(self) -> tuple[str, ...]:
+        """The models that `moebius serve` serves, the default first."""
+        return tuple(name.strip() for name in self.models.split(",")) if self.models else (self.model,)
+
     @property
     def worker_devices(self) -> tuple[str, ...]:
-        """The device of each worker that `moebius serve` starts."""
+        """The device of each worker of a model that `moebius serve` starts."""
         if self.devices:
             return tuple(device.strip() for device in self.devices.split(","))
         return (self.device,) * self.workers

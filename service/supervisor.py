@@ -94,7 +94,12 @@ class WorkerSupervisor:
             backoff = FIRST_BACKOFF if monotonic() - started > HEALTHY_AFTER else backoff
             logger.warning(
                 "the worker died and is started again",
-                extra={"device": self._settings.device, "end": _told(status), "wait": backoff},
+                extra={
+                    "model": self._settings.model,
+                    "device": self._settings.device,
+                    "end": _told(status),
+                    "wait": backoff,
+                },
             )
             if not self._stopping.wait(backoff):
                 telemetry.count_worker_restart()
@@ -103,13 +108,17 @@ class WorkerSupervisor:
     def _hopeless(self, status: int | None, deaths: int) -> str | None:
         """Why another start would end the same way, or None where it may not."""
         if status == EXIT_UNUSABLE:
-            return f"its worker on device {self._settings.device} can't run; the worker has said why above."
+            return f"its worker of {self._told_work} can't run; the worker has said why above."
         if deaths >= MOST_EARLY_DEATHS and not self._was_ready.is_set():
             return (
-                f"its worker on device {self._settings.device} died {deaths} times and was never ready; the "
+                f"its worker of {self._told_work} died {deaths} times and was never ready; the "
                 f"last one {_told(status)}. See the log above, and whether memory is short."
             )
         return None
+
+    @property
+    def _told_work(self) -> str:
+        return f"{self._settings.model} on device {self._settings.device}"
 
     def _run_once(self) -> int | None:
         """Start a worker and wait for its end; from this thread, since its life is tied to the thread's.

@@ -17,15 +17,17 @@ logger = logging.getLogger(__name__)
 
 
 def worker_settings(settings: Settings) -> tuple[Settings, ...]:
-    """The settings of each worker process: its own device, and an even share of the cores, whatever the device,
-    where `threads` leaves it open.
+    """The settings of each worker process: its own model and device, and an even share of the cores, whatever the
+    device, where `threads` leaves it open.
     """
-    devices = settings.worker_devices
+    places = [(model, device) for model in settings.served_models for device in settings.worker_devices]
     threads = settings.threads
-    if len(devices) > 1 and threads == 0:
-        threads = max(1, _usable_cores() // len(devices))
-    own = {"workers": 1, "devices": "", "threads": threads}
-    return tuple(settings.model_copy(update={**own, "device": device}) for device in devices)
+    if len(places) > 1 and threads == 0:
+        threads = max(1, _usable_cores() // len(places))
+    own = {"workers": 1, "devices": "", "models": "", "threads": threads}
+    return tuple(
+        settings.model_copy(update={**own, "model": model, "device": device}) for model, device in places
+    )
 
 
 def _usable_cores() -> int:

@@ -21,8 +21,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def moebius(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "service.cli", "inpaint", *arguments, "--backend", "dummy"]
+def moebius(folder: Path, *arguments: str, backend: str = "dummy") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "service.cli", "inpaint", *arguments, "--backend", backend]
     return subprocess.run(
         command,
         cwd=folder,
@@ -91,3 +91,18 @@ def test_a_mask_that_selects_nothing_is_refused(folder: Path) -> None:
     done = moebius(folder, "photo.png", "empty.png", "-o", "out.png")
     assert done.returncode == 1
     assert "mask" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_few_step_model_takes_its_own_steps_and_refuses_others(folder: Path, few_step_model: Path) -> None:
+    store = ("--model-store", str(few_step_model.parent), "--model", few_step_model.name)
+    own = moebius(folder, "photo.png", "mask.png", "-o", "out.png", *store, backend="onnxruntime")
+    assert own.returncode == 0, own.stderr
+    assert f"model {few_step_model.name}" in own.stdout
+    (folder / "out.png").unlink()
+    other = moebius(
+        folder, "photo.png", "mask.png", "-o", "out.png", *store, "--steps", "20", backend="onnxruntime"
+    )
+    assert (other.returncode, other.stderr.count("\n")) == (1, 1)
+    assert "distilled to 4 steps: leave `steps` out or say 4" in other.stderr
+    assert not (folder / "out.png").exists()

@@ -90,6 +90,19 @@ def metric(url: str, name: str) -> float:
 
 
 @pytest.mark.slow
+def test_several_models_are_served_each_by_a_worker_of_its_own() -> None:
+    with serving("--models", "photos,faces") as service:
+        url = service.await_ready()
+        until(lambda: len(httpx.get(f"{url}/v1/models", timeout=PATIENCE).json()["models"]) == 2)
+        told = httpx.get(f"{url}/v1/models", timeout=PATIENCE).json()["models"]
+        assert [model["name"] for model in told] == ["photos", "faces"]
+        assert len(service.workers()) == 2
+        assert inpaint(url).headers["x-model"] == "photos"
+        terminate(service)
+        assert service.end() == 0, service.log.read_text()
+
+
+@pytest.mark.slow
 def test_two_workers_serve_and_each_does_so_alone() -> None:
     with serving("--workers", "2") as service:
         url = service.await_ready()

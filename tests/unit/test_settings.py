@@ -51,6 +51,32 @@ def test_a_list_with_something_else_than_devices_is_refused(devices: str) -> Non
         Settings(devices=devices)
 
 
+@pytest.mark.parametrize(
+    ("settings", "served"),
+    [
+        (Settings(), ("moebius-nano",)),
+        (Settings(model="b"), ("b",)),
+        (Settings(models="a, b"), ("a", "b")),
+        (Settings(models="a,b", model="a"), ("a", "b")),
+    ],
+)
+def test_the_served_models_are_those_named_with_the_default_first(
+    settings: Settings, served: tuple[str, ...]
+) -> None:
+    assert settings.served_models == served
+
+
+@pytest.mark.parametrize("models", ["a,", ",", "a,,b", "a,b,a"])
+def test_a_list_with_something_else_than_models_is_refused(models: str) -> None:
+    with pytest.raises(ValidationError, match="must be names, each once"):
+        Settings(models=models)
+
+
+def test_a_default_that_is_not_the_first_of_the_models_is_refused() -> None:
+    with pytest.raises(ValidationError, match="model is b, but models begins with a"):
+        Settings(model="b", models="a,b")
+
+
 def test_values_with_parts_are_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOEBIUS_API_KEYS", '{"alice": "' + "a" * 64 + '"}')
     monkeypatch.setenv("MOEBIUS_TRUSTED_PROXIES", '["10.0.0.0/8", "::1"]')

@@ -14,6 +14,22 @@ def test_each_worker_has_the_device_of_its_place() -> None:
     assert {(settings.workers, settings.devices) for settings in own} == {(1, "")}
 
 
+def test_each_model_has_workers_of_its_own_on_every_device() -> None:
+    own = worker_settings(Settings(models="a, b", devices="cuda:0,cpu", threads=1))
+    assert [(settings.model, settings.device) for settings in own] == [
+        ("a", "cuda:0"),
+        ("a", "cpu"),
+        ("b", "cuda:0"),
+        ("b", "cpu"),
+    ]
+    assert {settings.models for settings in own} == {""}
+
+
+def test_the_cores_are_split_between_the_workers_of_all_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.worker_group._usable_cores", lambda: 8)
+    assert [settings.threads for settings in worker_settings(Settings(models="a,b", workers=2))] == [2] * 4
+
+
 def test_workers_without_devices_share_the_one_that_is_set() -> None:
     own = worker_settings(Settings(workers=3, device="cpu"))
     assert [settings.device for settings in own] == ["cpu"] * 3

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,6 +27,7 @@ SERVED = ServedModel(
     precision="fp32",
     sha256="0" * 64,
 )
+FEW_STEP = replace(SERVED, name="few-step", default_steps=4, allowed_steps=(4,), guidance_scale=2.5)
 
 
 class FlatWorker:
@@ -33,9 +35,16 @@ class FlatWorker:
     it tells `progress` then.
     """
 
-    def __init__(self, queue_url: str, settings: Settings, throughput: float = 0) -> None:
+    def __init__(
+        self,
+        queue_url: str,
+        settings: Settings,
+        throughput: float = 0,
+        models: tuple[ServedModel, ...] = (SERVED,),
+    ) -> None:
         self.settings = settings
-        registration = WorkerRegistration("flat", (SERVED,), places=1, throughput=throughput)
+        self.models = [model.name for model in models]
+        registration = WorkerRegistration("flat", models, places=1, throughput=throughput)
         self.consumer = QueueConsumer(queue_url, settings, registration)
         self.hold = threading.Event()
         self.progress: Progress | None = None
@@ -71,7 +80,7 @@ class FlatWorker:
     def _run(self) -> None:
         while not self._stop.wait(0.005):
             self.consumer.keep_up()
-            claims = self.consumer.claim([SERVED.name], places=1, idle=True).claims
+            claims = self.consumer.claim(self.models, places=1, idle=True).claims
             for claim in claims:
                 self.claims.append(claim)
                 self._answer(claim)
@@ -106,7 +115,7 @@ class FlatWorker:
             pictures=tuple(picture.data for picture in encoded),
             content_type=encoded[0].content_type,
             seeds=tuple(params.seed + index for index in range(params.n)),
-            model=SERVED.name,
+            model=params.model or "",
             boxes=work.boxes,
             stages={"queue": claim.queued_seconds, "decode": 0.001, "encode": 0.002},
             notes=(*encoded[0].notes, *self.notes),

@@ -17,6 +17,8 @@ from PIL import Image
 
 from service.contracts import MAX_UPLOAD_BYTES
 from service.errors import ERROR_TABLE
+from service.settings import Settings
+from tests.integration.edge.live_edge import FEW_STEP, SERVED, FlatWorker
 from tests.integration.edge.pictures import JPEG, MASK, PHOTO, SIZE, decode, encode, mask, photo, png_header
 
 ROUTE = "/v1/inpaint"
@@ -180,7 +182,7 @@ PARAMETERS = [
         "unknown_field",
         ("Allowed",),
     ),
-    Row("steps 0", form(steps=0), *INVALID, ("steps", "from 1 to 100", "default 20")),
+    Row("steps 0", form(steps=0), *INVALID, ("steps", "from 1 to 100", "left out")),
     Row("steps 1000", form(steps=1000), *INVALID, ("steps", "'1000'", "from 1 to 100")),
     Row("steps 1000 in JSON", document(steps=1000), *INVALID, ("steps", "1000", "from 1 to 100")),
     Row("steps no number", form(steps="many"), *INVALID, ("steps", "whole number")),
@@ -234,6 +236,24 @@ PARAMETERS = [
     Row("color_match no boolean", form(color_match="maybe"), *INVALID, ("color_match", "true or false")),
     Row("several at once", form(steps=0, n=0), *INVALID, ("steps", "n is")),
     Row("a very long value", form(sampler="x" * 50_000), *INVALID, ("sampler", "ddim")),
+    Row(
+        "steps that a few-step model is not distilled to",
+        form(model="few-step", steps=20),
+        *INVALID,
+        ("steps is 20", "few-step is distilled to 4 steps", "leave `steps` out or say 4", "use moebius-nano"),
+    ),
+    Row(
+        "steps that a few-step model is not distilled to, in JSON",
+        document(model="few-step", steps=3),
+        *INVALID,
+        ("steps is 3", "say 4"),
+    ),
+    Row(
+        "guidance that a few-step model does not have",
+        form(model="few-step", guidance_scale=2),
+        *INVALID,
+        ("guidance_scale is 2", "few-step has a guidance of 2.5", "leave `guidance_scale` out or say 2.5"),
+    ),
     Row("model unknown", form(model="sdxl"), 422, "unknown_model", ("'sdxl'", "moebius-nano")),
 ]
 
@@ -334,6 +354,13 @@ ANSWERS = [
 ]
 
 TABLE = [*PICTURES, *PARAMETERS, *BODIES, *ANSWERS]
+
+
+@pytest.fixture(scope="module")
+def worker(empty_queue_url: str, settings: Settings) -> Iterator[FlatWorker]:
+    """It serves a few-step model too, which refuses what others take."""
+    with FlatWorker(empty_queue_url, settings, models=(SERVED, FEW_STEP)) as flat:
+        yield flat
 
 
 def ask(client: httpx.Client, row: Row) -> httpx.Response:

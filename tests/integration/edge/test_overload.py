@@ -47,7 +47,9 @@ def test_a_job_that_could_not_end_in_time_is_refused_at_once(queue_url: str, rou
     """The worker says that it needs 100 seconds for one job."""
     settings = Settings()
     with (
-        FlatWorker(queue_url, settings, throughput=cost_of(Params(), places=1) / 100) as worker,
+        FlatWorker(
+            queue_url, settings, throughput=cost_of(Params(steps=20, guidance_scale=2.0), places=1) / 100
+        ) as worker,
         worker.held(),
         running_edge(queue_url, settings) as url,
         httpx.Client(base_url=url) as client,

@@ -17,7 +17,7 @@ from service.pb.moebius.v1 import inpaint_pb2 as pb
 from service.pb.moebius.v1.inpaint_pb2_grpc import InpaintServiceStub
 from service.queue.client import QueueClient
 from service.settings import Settings
-from tests.integration.edge.live_edge import FlatWorker
+from tests.integration.edge.live_edge import FEW_STEP, SERVED, FlatWorker
 from tests.integration.edge.pictures import MASK, PHOTO, SIZE, encode, mask
 from tests.integration.grpc.calls import (
     Stub,
@@ -35,6 +35,13 @@ LIMIT = 100_000  # bytes that the servers here take
 @pytest.fixture
 def settings() -> Settings:
     return Settings(grpc_port=0, max_upload_bytes=LIMIT)
+
+
+@pytest.fixture
+def worker(queue_url: str, settings: Settings) -> Iterator[FlatWorker]:
+    """It serves a few-step model too, which refuses what others take."""
+    with FlatWorker(queue_url, settings, models=(SERVED, FEW_STEP)) as flat:
+        yield flat
 
 
 def params(**fields: Any) -> pb.InpaintRequest:
@@ -65,7 +72,7 @@ ROWS = [
         "mask of another aspect", inpaint_request(mask=encode(mask((80, 96)))), "mask_size_mismatch", ("80",)
     ),
     Row("too many bytes", inpaint_request(image=b"\0" * LIMIT), "payload_too_large", ("100,000",)),
-    Row("steps 0", params(steps=0), "invalid_parameter", ("steps", "from 1 to 100", "default 20")),
+    Row("steps 0", params(steps=0), "invalid_parameter", ("steps", "from 1 to 100", "left out")),
     Row("steps 101", params(steps=101), "invalid_parameter", ("steps", "101")),
     Row("n 11", params(n=11), "invalid_parameter", ("n is 11", "from 1 to 10")),
     Row("guidance nan", params(guidance_scale=float("nan")), "invalid_parameter", ("guidance_scale",)),
@@ -76,6 +83,10 @@ ROWS = [
     Row("format 4", params(output_format=4), "invalid_parameter", ("output_format", "png, jpeg, webp")),
     Row("no step left", params(steps=1, strength=0.5), "invalid_parameter", ("steps", "strength")),
     Row("no seed left", params(seed=2**32 - 1, n=2), "invalid_parameter", ("seed", "n = 2")),
+    Row(
+        "other steps", params(model="few-step", steps=20), "invalid_parameter", ("say 4", "use moebius-nano")
+    ),
+    Row("other guidance", params(model="few-step", guidance_scale=1), "invalid_parameter", ("say 2.5",)),
     Row("unknown model", params(model="nobody"), "unknown_model", ("'nobody'", "moebius-nano")),
     Row("empty model", params(model=""), "unknown_model", ("moebius-nano",)),
     Row("bad idempotency key", inpaint_request(idempotency_key="a b"), "invalid_parameter", ("255",)),

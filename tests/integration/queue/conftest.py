@@ -100,7 +100,7 @@ async def new_job(client: QueueClient) -> Callable[..., Job]:
     now = await client.now()
 
     def make(owner: str = ALICE, *, timeout: float = 60.0, priority: Priority = Priority.INTERACTIVE) -> Job:
-        params = Params(model=MODEL, seed=7, priority=priority)
+        params = Params(model=MODEL, seed=7, steps=20, guidance_scale=2.0, priority=priority)
         return Job(new_job_id(), owner, params, b"image bytes", b"mask bytes", now + timeout)
 
     return make

@@ -159,7 +159,7 @@ async def test_a_server_at_seven_tenths_of_its_memory_refuses_jobs_so_that_resul
 @pytest.fixture
 def pace() -> float:
     """The throughput of a worker that takes ten seconds a job: far more than the test itself may take."""
-    return cost_of(Params(), places=1) / 10
+    return cost_of(Params(steps=20, guidance_scale=2.0), places=1) / 10
 
 
 async def test_a_job_that_can_not_end_in_time_is_refused_with_the_time_after_which_it_can(

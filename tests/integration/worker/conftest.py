@@ -53,7 +53,8 @@ async def new_job(client: QueueClient, settings: Settings) -> Callable[..., Job]
         places: int = 0,
         **params: object,
     ) -> Job:
-        checked = Params.model_validate({"model": settings.model, "seed": 7, "steps": 3, **params})
+        resolved = {"model": settings.model, "seed": 7, "steps": 3, "guidance_scale": 2.0}
+        checked = Params.model_validate({**resolved, **params})
         return Job(new_job_id(), CLIENT, checked, image, mask, now + timeout, places=places or checked.n)
 
     return make

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from service.artifacts import FewStepSampling
 from service.engine.base import Array, StepCoefficients, Tile
 from service.engine.dummy import DummyEngine
 from service.engine.latent_engine import EncodedTile, LatentState
@@ -56,8 +57,8 @@ class GatedEngine(DummyEngine):
     (encode, step, decode), called with the call's items before it runs.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, image_size=IMAGE_SIZE)
+    def __init__(self, settings: Settings, sampling: FewStepSampling | None = None) -> None:
+        super().__init__(settings, image_size=IMAGE_SIZE, sampling=sampling)
         self.gate = StepGate()
         self.stepping = threading.Event()
         self.batches: list[int] = []

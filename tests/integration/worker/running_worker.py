@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+from service.artifacts import FewStepSampling
 from service.contracts import Job, Progress, Result, Status
 from service.errors import InpaintError
 from service.queue.client import QueueClient
@@ -60,8 +61,14 @@ class WatchedConsumer(QueueConsumer):
 class RunningWorker:
     """The worker; `error` is what its life ended with, `hung` is set where it would end the process."""
 
-    def __init__(self, url: str, settings: Settings, profile: BatchProfile = QUICK) -> None:
-        self.engine = GatedEngine(settings)
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        profile: BatchProfile = QUICK,
+        sampling: FewStepSampling | None = None,
+    ) -> None:
+        self.engine = GatedEngine(settings, sampling)
         self.consumer = WatchedConsumer(url, settings, registration_of(settings, self.engine, profile))
         self.hung = threading.Event()
         self.worker = Worker(settings, self.consumer, self.engine, profile, self.hung.set)

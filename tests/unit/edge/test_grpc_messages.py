@@ -197,4 +197,10 @@ def test_a_models_message_tells_all_of_it() -> None:
         "precision": "fp16",
         "sha256": "ab",
         "default_steps": 12,
+        "guidance_scale": 2.0,
     }
+
+
+def test_a_few_step_models_message_tells_the_only_numbers_it_takes() -> None:
+    message = model_message(ServedModel("m", 256, "torch", "cuda:0", "fp16", "ab", 4, (4,), 3.5))
+    assert (message.default_steps, list(message.allowed_steps), message.guidance_scale) == (4, [4], 3.5)

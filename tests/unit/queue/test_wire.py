@@ -49,7 +49,10 @@ def test_a_job_of_another_version_is_refused() -> None:
 
 
 def test_models_come_back_equal() -> None:
-    models = (ServedModel("m", 256, "dummy", "cpu", "fp32", "00", 12),)
+    models = (
+        ServedModel("m", 256, "dummy", "cpu", "fp32", "00", 12),
+        ServedModel("few", 256, "dummy", "cpu", "fp32", "00", 4, (4,), 2.5),
+    )
     assert decode_models(encode_models(WorkerRegistration("w", models, 8))) == models
 
 
@@ -57,6 +60,24 @@ def test_a_job_costs_what_the_network_is_run() -> None:
     assert cost_of(Params(steps=10, guidance_scale=1), places=3) == 3 * (10 + VAE_COST)
     assert cost_of(Params(steps=10, guidance_scale=2), places=3) == 3 * (20 + VAE_COST)
     assert cost_of(Params(steps=10, strength=0.5, guidance_scale=1), places=1) == 5 + VAE_COST
+
+
+def test_a_step_costs_half_where_guidance_is_distilled_into_the_model() -> None:
+    guided = Params(steps=4, guidance_scale=2)
+    assert cost_of(guided, places=3, distilled=True) == 3 * (4 + VAE_COST)
+    assert cost_of(guided, places=3) == 3 * (8 + VAE_COST)
+
+
+@pytest.mark.parametrize("left_open", [Params(steps=4), Params(guidance_scale=2)])
+def test_what_a_job_with_open_parameters_costs_is_not_guessed(left_open: Params) -> None:
+    with pytest.raises(ValueError, match="is still open"):
+        cost_of(left_open, places=1)
+
+
+def test_a_worker_that_says_nothing_of_sampling_serves_an_ordinary_model() -> None:
+    told = b'[{"name":"m","image_size":256,"backend":"d","device":"cpu","precision":"fp32","sha256":""}]'
+    (model,) = decode_models(told)
+    assert (model.default_steps, model.allowed_steps, model.guidance_scale) == (20, None, 2.0)
 
 
 def test_interactive_work_outweighs_batch_work() -> None:

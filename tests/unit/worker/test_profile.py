@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from service.artifacts import FewStepSampling
 from service.contracts import Params
 from service.engine.base import Array, DeviceOutOfMemory, EngineInfo, EngineLimits, StepCoefficients
 from service.engine.latent_engine import Integers, LatentEngine, LatentState
-from service.queue.fairness import cost_of
+from service.queue.fairness import VAE_COST, cost_of
 from service.worker.profile import BatchProfile, measure
 
 SIZE, SIDE = 32, 4
 ENCODE, DECODE = 0.5, 0.75
+FEW_STEP = FewStepSampling(timesteps=(999, 749, 499, 249), guidance_scale=2.0)
 
 
 class TimedEngine(LatentEngine):
@@ -24,9 +26,14 @@ class TimedEngine(LatentEngine):
     """
 
     def __init__(
-        self, step_seconds: Callable[[int], float], sizes: tuple[int, ...], memory: int | None = None
+        self,
+        step_seconds: Callable[[int], float],
+        sizes: tuple[int, ...],
+        memory: int | None = None,
+        sampling: FewStepSampling | None = None,
     ) -> None:
-        super().__init__(EngineInfo("timed", "timed", "cuda", "fp32", SIZE, "epsilon"), EngineLimits(sizes))
+        info = EngineInfo("timed", "timed", "cuda", "fp32", SIZE, "epsilon", sampling)
+        super().__init__(info, EngineLimits(sizes))
         self.now = 0.0
         self.batches: list[int] = []
         self.refused: list[int] = []
@@ -82,6 +89,12 @@ class TestMeasuring:
         engine = TimedEngine(flat, POWERS)
         engine.measure()
         assert engine.guidances == {2.0}
+
+    def test_a_few_step_models_steps_are_measured_as_they_are_without_a_second_branch(self) -> None:
+        engine = TimedEngine(flat, POWERS, sampling=FEW_STEP)
+        profile = engine.measure()
+        assert engine.guidances == {1.0}
+        assert (profile.steps, profile.distilled) == (4, True)
 
     def test_it_ends_when_a_doubling_brings_no_more_throughput(self) -> None:
         assert set(TimedEngine(linear, POWERS).measure().step_seconds) == {1, 2}
@@ -155,6 +168,11 @@ class TestThroughput:
         picture_seconds = 20 * 0.4 / 8 + 0.5 + 0.75
         cost = cost_of(Params(steps=20, guidance_scale=2.0), places=1)
         assert profile.throughput == pytest.approx(cost / picture_seconds)
+
+    def test_counts_one_evaluation_a_step_where_guidance_is_distilled(self) -> None:
+        profile = BatchProfile({1: 0.25, 8: 0.4}, 0.5, 0.75, steps=4, distilled=True)
+        cost = 4 + VAE_COST
+        assert profile.throughput == pytest.approx(cost / (4 * 0.4 / 8 + 0.5 + 0.75))
 
     def test_doubles_with_a_device_of_twice_the_speed(self) -> None:
         slow = BatchProfile({1: 1.0}, 0.5, 0.5).throughput
