@@ -1,65 +1,92 @@
-"""The measures of the model card."""
+"""The evaluation: several models beside OpenCV in one table, the same numbers on every run."""
 
 from __future__ import annotations
 
-import cv2
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from training.evaluate import (
-    KINDS,
-    frechet_distance,
-    hole_of,
-    opencv_fill,
-    psnr_in_hole,
-    ssim_in_hole,
-)
-
-HOLE = np.zeros((64, 64), np.bool_)
-HOLE[20:40, 20:40] = True
+from tests.training.evaluation_data import few_step_copy, write_cutouts, write_photos
+from training.cases import photo_cases
+from training.errors import RecipeError
+from training.evaluate import EvaluationRecipe, evaluate
+from training.methods import ModelChoice, opencv_methods
+from training.recipe_file import read_recipe
+from training.results import ResultFolder
 
 
-def photo() -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
-    return np.random.default_rng(0).integers(60, 200, (64, 64, 3), dtype=np.uint8)
+@pytest.fixture
+def recipe(tmp_path: Path, small_model: Path) -> EvaluationRecipe:
+    """Two photographs, both models."""
+    name = few_step_copy(small_model, tmp_path / "store")
+    return EvaluationRecipe(
+        photos=write_photos(tmp_path / "photos", 2),
+        cutouts=write_cutouts(tmp_path / "cutouts"),
+        output=tmp_path / "evaluation",
+        store=tmp_path / "store",
+        models=(small_model.name, name),
+        side=64,
+        steps=3,
+        grid=("0000", "0001"),
+    )
 
 
-def test_psnr_counts_the_hole_only() -> None:
-    true = photo()
-    changed = true.copy()
-    changed[HOLE] += 10
-    assert psnr_in_hole(changed, true, HOLE) == pytest.approx(20 * np.log10(255 / 10))
-    changed[~HOLE] = 0
-    assert psnr_in_hole(changed, true, HOLE) == pytest.approx(20 * np.log10(255 / 10))
+def scores_without_seconds(recipe: EvaluationRecipe) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads((recipe.output / "scores.json").read_text())
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-def test_ssim_is_one_for_the_photograph_itself() -> None:
-    true = photo()
-    changed = true.copy()
-    changed[HOLE] = 128
-    assert ssim_in_hole(true, true, HOLE) == pytest.approx(1)
-    assert ssim_in_hole(changed, true, HOLE) < 0.5
+def test_two_models_are_measured_beside_opencv_and_the_same_on_every_run(recipe: EvaluationRecipe) -> None:
+    evaluate(recipe)
+    first = scores_without_seconds(recipe)
+    names = ["Telea", "Navier-Stokes", "small", "small-4step"]
+    assert [(row["kind"], row["method"]) for row in first] == [
+        (kind, name) for kind in ("all", "strokes", "boxes", "object") for name in names
+    ]
+    assert [row["forwards"] for row in first[:4]] == [0, 0, 6, 4]
+    with Image.open(recipe.output / "grid.png") as grid:
+        assert grid.size == (6 * 64, 2 * 64)
+    assert "| small-4step |" in (recipe.output / "scores.md").read_text()
+    evaluate(recipe)
+    assert scores_without_seconds(recipe) == first
 
 
-def test_frechet_distance_is_zero_for_the_same_set_and_counts_a_shift() -> None:
-    rng = np.random.default_rng(1)
-    vectors = rng.standard_normal((200, 5))
-    assert frechet_distance(vectors, vectors) == pytest.approx(0, abs=1e-3)
-    assert frechet_distance(vectors, vectors + 2) == pytest.approx(1000 * 5 * 4, rel=1e-3)
+def test_an_ended_run_goes_on_from_the_pictures_that_it_made(recipe: EvaluationRecipe) -> None:
+    case = next(photo_cases(recipe.photos, recipe.cutouts, side=64, most=0, seed=recipe.seed))
+    telea = opencv_methods()[0]
+    kept = ResultFolder(recipe.output / "results")
+    kept.result(case, telea)
+    path = kept.path(case, telea)
+    with Image.open(path) as picture:
+        said, black = picture.info, np.zeros_like(case.photo)
+    assert said["fingerprint"]
+    changed = telea.__class__(telea.name, lambda photo, hole: black, telea.identity)
+    path.unlink()
+    kept.result(case, changed)
+    telea_psnr = evaluate(recipe)[0].psnr
+    assert not kept.root.exists()
+    assert evaluate(recipe)[0].psnr > telea_psnr
 
 
-def test_opencv_fills_the_hole_and_nothing_else() -> None:
-    true = photo()
-    damaged = true.copy()
-    damaged[HOLE] = 255
-    filled = opencv_fill(cv2.INPAINT_TELEA)(damaged, HOLE)
-    assert np.array_equal(filled[~HOLE], damaged[~HOLE])
-    assert (filled[HOLE] != 255).mean() > 0.9
+def test_models_are_named_with_or_without_settings_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "evaluate: {photos: a, cutouts: b, output: c, store: d, model: one,\n"
+        "  models: [two, {name: one, steps: 4, guidance_scale: 1.0}, two]}\n"
+    )
+    recipe = read_recipe(path, "evaluate", EvaluationRecipe)
+    assert recipe.choices == [ModelChoice("one"), ModelChoice("two"), ModelChoice("one", 4, 1.0)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_hole_of_each_kind_covers_something_and_at_most_half(kind: str) -> None:
-    cutouts = [np.full((30, 20, 4), 255, np.uint8)]
-    for seed in range(10):
-        hole = hole_of(kind, 64, cutouts, np.random.default_rng(seed))
-        assert 0 < hole.mean() <= 0.5
-        assert np.array_equal(hole, hole_of(kind, 64, cutouts, np.random.default_rng(seed)))
+def test_a_recipe_without_a_model_or_with_an_unknown_setting_of_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    for models, complaint in (("[]", "name a model of the store"), ("[{name: a, stepz: 4}]", "stepz")):
+        path.write_text(
+            f"evaluate: {{photos: a, cutouts: b, output: c, store: d, models: {models}}}\n", encoding="utf-8"
+        )
+        with pytest.raises(RecipeError, match=complaint):
+            read_recipe(path, "evaluate", EvaluationRecipe)

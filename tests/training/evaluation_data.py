@@ -1,0 +1,66 @@
+"""Small photographs, cut-outs, a benchmark's folders and a few-step model, made in the test."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from service.artifacts import load_manifest, save_manifest
+from tests.small_model import FEW_STEP
+from training.photos import Pixels
+
+SIDE = 64
+
+
+def photo(seed: int, side: int = SIDE) -> Pixels:
+    """A smooth picture [side, side, 3] with some texture."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), np.float64)
+    return np.clip(smooth + rng.normal(0, 8, smooth.shape), 0, 255).astype(np.uint8)
+
+
+def write_photos(folder: Path, count: int) -> Path:
+    """Photographs as JPEG files."""
+    folder.mkdir(parents=True)
+    for seed in range(count):
+        Image.fromarray(photo(seed, 96)).save(folder / f"{seed:04d}.jpg", quality=95)
+    return folder
+
+
+def write_cutouts(folder: Path) -> Path:
+    """Two objects with an alpha channel: a disc and a bar."""
+    folder.mkdir(parents=True)
+    y, x = np.mgrid[:40, :40]
+    shapes = {"disc": (x - 20) ** 2 + (y - 20) ** 2 < 300, "bar": (y > 10) & (y < 30)}
+    for seed, (name, shape) in enumerate(shapes.items()):
+        pixels = np.dstack([photo(seed, 40), shape.astype(np.uint8) * 255])
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    return folder
+
+
+def write_pairs(folder: Path, count: int, side: int = SIDE) -> tuple[Path, Path]:
+    """Pictures and masks of the same names, as a benchmark has them: (pictures, masks)."""
+    pictures, masks = folder / "pictures", folder / "masks"
+    pictures.mkdir(parents=True)
+    masks.mkdir()
+    for number in range(count):
+        mask = np.zeros((side, side), np.uint8)
+        mask[8 + number : 32 + number, 16:40] = 255
+        Image.fromarray(photo(number, side)).save(pictures / f"{number:03d}.png")
+        Image.fromarray(mask).save(masks / f"{number:03d}.png")
+    return pictures, masks
+
+
+def few_step_copy(model: Path, store: Path) -> str:
+    """Copies an exported model into `store`, as it is and as a few-step model of the returned name."""
+    shutil.copytree(model, store / model.name)
+    name = f"{model.name}-4step"
+    shutil.copytree(model, store / name)
+    manifest = load_manifest(model)
+    few_step = manifest.model_copy(update={"name": name, "sampling": FEW_STEP})
+    save_manifest(few_step, store / name)
+    return name
