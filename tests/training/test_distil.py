@@ -13,8 +13,9 @@ import torch
 from service.model.nano_autoencoder import NanoAutoencoder
 from tests.small_model import AUTOENCODER, UNET, fill
 from training.architectures import STUDENTS, TEACHERS
+from training.balancing import BalancingWeights, DistillationLosses
 from training.checkpoints import CHECKPOINT, averaged_teacher, averaged_unet, save_checkpoint
-from training.distil import DistilRecipe, DistilTrainer
+from training.distil import DistilRecipe, DistilTrainer, student_of
 from training.errors import RecipeError
 from training.teacher import PixelHackerUNet
 from training.teacher_config import TeacherConfig
@@ -80,12 +81,12 @@ def test_all_four_losses_are_balanced_and_the_student_changes(
             samples=2,
         )
     )
-    before = trainer.network.diff_model.conv_in.conv_pw.weight.detach().clone()
+    before = student_of(trainer).diff_model.conv_in.conv_pw.weight.detach().clone()
     terms = trainer.step(0)
     names = {"l_task", "l_coarse", "l_fine", "l_perceptual", "a_task", "a_fine", "a_perceptual"}
     assert terms.keys() == names
     assert all(math.isfinite(value) for value in terms.values())
-    assert not torch.equal(trainer.network.diff_model.conv_in.conv_pw.weight, before)
+    assert not torch.equal(student_of(trainer).diff_model.conv_in.conv_pw.weight, before)
     trainer.run()
     assert (tmp_path / "student" / "samples").exists()
 
@@ -95,27 +96,29 @@ def test_the_balancing_weights_are_the_ratios_of_autograds_own_norms(
 ) -> None:
     trainer = DistilTrainer(recipe(latents, tmp_path / "student", teacher=teacher))
     fill(trainer.network)
-    found = []
+    found: list[tuple[float, float]] = []
     original = trainer.balancer.weights
 
-    def checked(losses: Any) -> Any:
+    def checked(losses: DistillationLosses) -> BalancingWeights:
         weights = original(losses)
-        denoiser = trainer.network.diff_model
+        assert weights.fine is not None
+        assert weights.task is not None
+        denoiser = student_of(trainer).diff_model
         w_out = denoiser.conv_out.conv_pw.weight
-        w_feat = denoiser.down_blocks[-1].get_submodule("attentions.0.proj_out").weight
+        w_feat = denoiser.down_blocks[-1].get_submodule("attentions.0").get_parameter("proj_out.weight")
 
-        def norm(loss: torch.Tensor, by: Any) -> torch.Tensor:
-            return torch.autograd.grad(loss, by, retain_graph=True)[0].norm()
+        def norm(loss: Any, by: torch.Tensor) -> float:
+            return float(torch.autograd.grad(loss, by, retain_graph=True)[0].norm())
 
-        found.append((weights.fine, norm(losses.task, w_out) / (norm(losses.fine, w_out) + 1e-6)))
-        found.append((weights.task, norm(losses.coarse, w_feat) / (norm(losses.task, w_feat) + 1e-4)))
+        found.append((float(weights.fine), norm(losses.task, w_out) / (norm(losses.fine, w_out) + 1e-6)))
+        found.append((float(weights.task), norm(losses.coarse, w_feat) / (norm(losses.task, w_feat) + 1e-4)))
         return weights
 
     trainer.balancer.weights = checked  # type: ignore[method-assign]
     trainer.step(0)
     assert len(found) == 2
     for weight, expected in found:
-        assert weight.item() == pytest.approx(expected.item(), rel=1e-3)
+        assert weight == pytest.approx(expected, rel=1e-3)
 
 
 def test_the_teacher_stays_as_it_was(latents: Path, teacher: Path, tmp_path: Path) -> None:
