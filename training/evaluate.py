@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from training.cases import KINDS, Case, photo_cases
 from training.grids import grid_row
-from training.methods import ModelChoice, ModelSettings, model_methods, opencv_methods
+from training.methods import ModelChoice, ModelSettings, model_choices, model_methods, opencv_methods
 from training.photos import Pixels
 from training.results import ResultFolder
 from training.scores import FeatureJudge, Measured, Score, measure, score
@@ -46,17 +46,12 @@ class EvaluationRecipe:
     grid: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.model and not self.models:
-            raise ValueError(
-                "nothing to measure: name a model of the store by `model`, or several by `models`"
-            )
+        model_choices(self.model, self.models)  # a recipe without a model is refused when it is read
 
     @property
     def choices(self) -> list[ModelChoice]:
-        """The models to measure, each once if it is named twice alike."""
-        named = ([self.model] if self.model else []) + list(self.models)
-        choices = [ModelChoice(name) if isinstance(name, str) else name for name in named]
-        return list(dict.fromkeys(choices))
+        """The models to measure."""
+        return model_choices(self.model, self.models)
 
     @property
     def settings(self) -> ModelSettings:

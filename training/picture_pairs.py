@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
+from pydantic import Field
 from pydantic.dataclasses import dataclass as validated_dataclass
 
 from training.cases import Case
@@ -27,7 +29,7 @@ class PictureSet:
     FID, KID and the Frechet feature distance are to the pictures of `reference`, or to `pictures` without one.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^/\\\x00.][^/\\\x00]*$")]  # of a folder of results too
     pictures: Path
     masks: Path
     size: int

@@ -1,15 +1,12 @@
-"""Small photographs, cut-outs, a benchmark's folders and a few-step model, made in the test."""
+"""Small photographs, cut-outs and a benchmark's folders, made in the test."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from service.artifacts import load_manifest, save_manifest
-from tests.small_model import FEW_STEP
 from training.photos import Pixels
 
 SIDE = 64
@@ -53,14 +50,3 @@ def write_pairs(folder: Path, count: int, side: int = SIDE) -> tuple[Path, Path]
         Image.fromarray(photo(number, side)).save(pictures / f"{number:03d}.png")
         Image.fromarray(mask).save(masks / f"{number:03d}.png")
     return pictures, masks
-
-
-def few_step_copy(model: Path, store: Path) -> str:
-    """Copies an exported model into `store`, as it is and as a few-step model of the returned name."""
-    shutil.copytree(model, store / model.name)
-    name = f"{model.name}-4step"
-    shutil.copytree(model, store / name)
-    manifest = load_manifest(model)
-    few_step = manifest.model_copy(update={"name": name, "sampling": FEW_STEP})
-    save_manifest(few_step, store / name)
-    return name

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.errors import InvalidParameter
-from tests.training.evaluation_data import few_step_copy, photo
+from tests.training.evaluation_data import photo
 from training.methods import ModelChoice, ModelSettings, model_methods, opencv_methods
 
 HOLE = np.zeros((64, 64), np.bool_)
@@ -39,17 +39,15 @@ def test_a_guided_step_is_two_forwards_and_an_unguided_one_is_one(small_model: P
     }
 
 
-def test_a_few_step_model_is_run_by_its_own_steps(small_model: Path, tmp_path: Path) -> None:
-    name = few_step_copy(small_model, tmp_path)
-    choices = [ModelChoice(small_model.name), ModelChoice(name)]
-    methods = model_methods(choices, settings(tmp_path))
+def test_a_few_step_model_is_run_by_its_own_steps(small_model: Path, few_step_model: Path) -> None:
+    choices = [ModelChoice(small_model.name), ModelChoice(few_step_model.name)]
+    methods = model_methods(choices, settings(few_step_model.parent))
     assert {method.name: method.forwards for method in methods} == {"small": 10, "small-4step": 4}
 
 
-def test_steps_that_a_few_step_model_does_not_have_are_refused(small_model: Path, tmp_path: Path) -> None:
-    name = few_step_copy(small_model, tmp_path)
+def test_steps_that_a_few_step_model_does_not_have_are_refused(few_step_model: Path) -> None:
     with pytest.raises(InvalidParameter, match="distilled to 4 steps"):
-        model_methods([ModelChoice(name, steps=20)], settings(tmp_path))
+        model_methods([ModelChoice(few_step_model.name, steps=20)], settings(few_step_model.parent))
 
 
 def test_a_model_fills_the_hole_and_nothing_else_and_the_same_each_time(small_model: Path) -> None:

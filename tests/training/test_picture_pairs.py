@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from tests.training.evaluation_data import SIDE, photo, write_pairs
 from training.errors import DataError
@@ -73,3 +74,9 @@ def test_folders_that_are_missing_empty_or_ambiguous_are_refused(tmp_path: Path)
     Image.new("L", (SIDE, SIDE)).save(wanted.masks / "000.jpg")
     with pytest.raises(DataError, match="have one name"):
         find_pairs(wanted)
+
+
+@pytest.mark.parametrize("name", ["", "../a", "a/b", ".."])
+def test_a_set_is_named_as_a_folder_can_be(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValidationError, match="name"):
+        PictureSet(name, tmp_path, tmp_path, SIDE)
