@@ -47,16 +47,16 @@ class BenchmarkRecipe:
     grid: int = 6
 
     def __post_init__(self) -> None:
-        model_choices(self.model, self.models)  # a recipe without a model is refused when it is read
+        for wanted in self.sets:
+            self.choices(wanted)  # a set without a model is refused when the recipe is read
         if len({one.name for one in self.sets}) < len(self.sets) or not self.sets:
             raise ValueError("sets: name at least one, and each by a name of its own")
 
-    @property
-    def choices(self) -> list[ModelChoice]:
-        """The models to measure."""
-        return model_choices(self.model, self.models)
+    def choices(self, wanted: PictureSet) -> list[ModelChoice]:
+        """The models to measure on a set: its own one, or the recipe's."""
+        return model_choices(wanted.model, ()) if wanted.model else model_choices(self.model, self.models)
 
-    def methods(self, device: str) -> list[Method]:
+    def methods(self, choices: Sequence[ModelChoice], device: str) -> list[Method]:
         """What fills the holes, on one device."""
         settings = ModelSettings(
             self.store,
@@ -67,7 +67,7 @@ class BenchmarkRecipe:
             strategy=Strategy.RESIZE,
             color_match=False,
         )
-        return [*(opencv_methods() if self.opencv else []), *model_methods(self.choices, settings)]
+        return [*(opencv_methods() if self.opencv else []), *model_methods(choices, settings)]
 
 
 def benchmark(recipe: BenchmarkRecipe) -> list[SetScore]:
@@ -80,14 +80,17 @@ def benchmark(recipe: BenchmarkRecipe) -> list[SetScore]:
     has_gpu = torch.cuda.is_available()
     processes = PartialState(cpu=not has_gpu, timeout=WAIT_FOR_OTHERS)
     device = f"cuda:{processes.local_process_index}" if has_gpu else "cpu"
-    methods = recipe.methods(device)
-    for one in sets:
-        one.fill(methods, processes.process_index, processes.num_processes)
+    # Sets with the same models share them: a model is loaded once.
+    choices = [tuple(recipe.choices(wanted)) for wanted in recipe.sets]
+    loaded = {chosen: recipe.methods(chosen, device) for chosen in choices}
+    methods = [loaded[chosen] for chosen in choices]
+    for one, fills in zip(sets, methods, strict=True):
+        one.fill(fills, processes.process_index, processes.num_processes)
     processes.wait_for_everyone()
     if not processes.is_main_process:
         return []
     judge = FeatureJudge(device)
-    measured = [one.measured(methods, judge, recipe.grid) for one in sets]
+    measured = [one.measured(fills, judge, recipe.grid) for one, fills in zip(sets, methods, strict=True)]
     return _write(recipe, measured)
 
 

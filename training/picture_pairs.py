@@ -27,6 +27,7 @@ class PictureSet:
     """`masks` (white = fill) have their pictures' names, whatever the suffix; every picture is `size` x `size`.
 
     FID, KID and the Frechet feature distance are to the pictures of `reference`, or to `pictures` without one.
+    `model` is measured on this set instead of the recipe's: the paper's are tuned to their sets.
     """
 
     name: Annotated[str, Field(pattern=r"^[^/\\\x00.][^/\\\x00]*$")]  # of a folder of results too
@@ -34,6 +35,7 @@ class PictureSet:
     masks: Path
     size: int
     reference: Path | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True)

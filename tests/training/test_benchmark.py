@@ -114,6 +114,20 @@ def test_a_set_without_one_good_pair_is_an_error(recipe: BenchmarkRecipe) -> Non
         benchmark(replace(recipe, sets=(replace(recipe.sets[0], size=512),)))
 
 
+def test_a_set_may_have_a_model_of_its_own(recipe: BenchmarkRecipe, few_step_model: Path) -> None:
+    own = replace(recipe.sets[0], name="FFHQ 256", model=few_step_model.name)
+    benchmark(replace(recipe, sets=(recipe.sets[0], own), opencv=False))
+    assert [(row["set"], row["method"], row["forwards"]) for row in scores(recipe)] == [
+        ("Places2 test", "small", 4),
+        ("FFHQ 256", "small-4step", 4),
+    ]
+
+
+def test_sets_without_a_model_are_refused(recipe: BenchmarkRecipe) -> None:
+    with pytest.raises(ValueError, match="name a model"):
+        replace(recipe, model="")
+
+
 def test_sets_of_one_name_are_refused(recipe: BenchmarkRecipe) -> None:
     with pytest.raises(ValueError, match="a name of its own"):
         replace(recipe, sets=recipe.sets * 2)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from training.benchmark import BenchmarkRecipe
 from training.benchmark_tables import SetScore, benchmark_page, measures_table, paper_table
+from training.published import PUBLISHED, SETS
+from training.recipe_file import read_recipe
 
 
 def row(name: str, fid: float | None, lpips: float | None) -> SetScore:
@@ -37,3 +42,10 @@ def test_the_page_says_what_is_missing() -> None:
     page = benchmark_page([row("my photos", None, 0.2)], {"FID": "no torch-fidelity"}, 2)
     assert "- not available: FID: no torch-fidelity" in page
     assert "- 2 pairs were skipped: see skipped.tsv" in page
+
+
+def test_the_recipe_of_the_papers_tables_names_the_papers_sets() -> None:
+    path = Path(__file__).resolve().parents[2] / "training" / "recipes" / "benchmark.yaml"
+    recipe = read_recipe(path, "benchmark", BenchmarkRecipe)
+    assert tuple(one.name for one in recipe.sets) == SETS
+    assert {known.set for known in PUBLISHED} <= set(SETS)

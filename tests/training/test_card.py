@@ -15,6 +15,7 @@ from PIL import Image
 from service.artifacts import FewStepSampling
 from training.card import SOURCE_COLUMNS, CardRecipe, Stage, sampling_sentence, write_model_card
 from training.errors import RecipeError
+from training.recipe_file import read_recipe
 
 
 def scores(*methods: tuple[str, int, float]) -> list[dict[str, Any]]:
@@ -138,3 +139,8 @@ def test_a_few_step_model_says_its_steps() -> None:
     sentence = sampling_sentence(FewStepSampling(timesteps=(999, 749, 499, 249), guidance_scale=2.0))
     assert sentence.startswith("Distilled to 4 steps (timesteps 999, 749, 499, 249) and to guidance scale 2:")
     assert "request's choice" in sampling_sentence(None)
+
+
+def test_the_built_in_models_recipe_names_its_stages() -> None:
+    path = Path(__file__).resolve().parents[2] / "training" / "recipes" / "nano.yaml"
+    assert read_recipe(path, "card", CardRecipe).stages
