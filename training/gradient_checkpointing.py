@@ -38,12 +38,15 @@ def _checkpoint(block: nn.Module) -> None:
 
 @contextmanager
 def statistics_untouched(block: nn.Module) -> Iterator[None]:
-    """Normalise as in training, but leave running statistics alone: the second forward must not count twice."""
-    tracking = [module for module in block.modules() if isinstance(module, _BatchNorm) and module.training]
-    for norm in tracking:
-        norm.track_running_stats = False
+    """Let every BatchNorm of the block update copies of its running statistics: the second forward must not count."""
+    norms = [module for module in block.modules() if isinstance(module, _BatchNorm) and module.training]
+    own = [(norm, dict(norm.named_buffers())) for norm in norms]
+    for norm, buffers in own:
+        for name, buffer in buffers.items():
+            setattr(norm, name, buffer.clone())
     try:
         yield
     finally:
-        for norm in tracking:
-            norm.track_running_stats = True
+        for norm, buffers in own:
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer)

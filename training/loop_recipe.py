@@ -10,6 +10,8 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import yaml
+
 from training.errors import RecipeError
 
 
@@ -80,6 +82,18 @@ class LoopRecipe:
             for name, value in asdict(self).items()
             if name not in free and not isinstance(value, Path)
         }
+
+    def write(self, path: Path) -> None:
+        """Write every setting, defaults too, as YAML."""
+        values = {
+            name: str(value)
+            if isinstance(value, Path)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
+            for name, value in asdict(self).items()
+        }
+        path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
     def differences(self, saved: dict[str, Any]) -> list[str]:
         """Each setting of `saved`, another recipe's `fixed_settings`, that is not this recipe's, in words.

@@ -147,6 +147,8 @@ class Trainer(ABC, Generic[TrainedNetwork]):
         """
         self.loop.output.mkdir(parents=True, exist_ok=True)
         first = self.resume()
+        if self.processes.is_first:
+            self.loop.write(self.loop.output / "recipe.yaml")
         log = RunLog(self.loop, first) if self.processes.is_first else None
         with StopSignals() as signals, log or nullcontext():
             for step in range(first, self.loop.steps):
@@ -203,13 +205,9 @@ class Trainer(ABC, Generic[TrainedNetwork]):
             log.picture(done, picture)
 
     def _report(self) -> None:
-        import importlib.util
+        from training.report import write_report  # it plots, which no step needs
 
-        if importlib.util.find_spec("training.report") is None:
-            return
-        from training.report import write_report
-
-        print(f"report: {write_report(self.loop.output)}", flush=True)
+        print(f"the report is {write_report(self.loop.output)}", flush=True)
 
     def resume(self) -> int:
         """Load the last checkpoint, if there is one, and say at which step to go on.

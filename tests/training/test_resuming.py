@@ -1,0 +1,113 @@
+"""A run that was killed, at any moment, ends with the very weights of one that was not."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.small_model import UNET
+from tests.training.small_training import ARCHITECTURE, BalancedTrainer, small_recipe, write_recipe
+from training.architectures import STUDENTS
+from training.checkpoints import load_checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = 14
+
+
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STUDENTS, ARCHITECTURE, UNET)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the processes have: sums are then in the same order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Run:
+    """One process of the small training job, which ends before its last step."""
+
+    def __init__(self, recipe: Path, folder: Path) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.training.small_training", "--config", str(recipe)],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+
+    def end(self, number: signal.Signals, when: Callable[[], bool]) -> int:
+        """Send the signal as soon as `when` is true; the exit status."""
+        while not when():
+            assert self.process.poll() is None, "the run ended by itself"
+        self.process.send_signal(number)
+        return self.process.wait()
+
+    def checkpoints(self, count: int) -> Callable[[], bool]:
+        """Whether the run has written that many checkpoints: each is a file of its own, renamed."""
+        seen: set[int] = set()
+        path = self.folder / "checkpoint.pt"
+        if path.exists():
+            seen.add(path.stat().st_ino)
+            count += 1
+
+        def written() -> bool:
+            if path.exists():
+                seen.add(path.stat().st_ino)
+            return len(seen) >= count
+
+        return written
+
+
+def assert_equal(found: Any, wanted: Any) -> None:
+    """Bit for bit, whatever the state holds."""
+    assert type(found) is type(wanted)
+    if isinstance(wanted, dict):
+        assert found.keys() == wanted.keys()
+        for name in wanted:
+            assert_equal(found[name], wanted[name])
+    elif isinstance(wanted, torch.Tensor):
+        assert torch.equal(found, wanted)
+    else:
+        assert found == wanted
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_moment_ends_with_the_weights_of_an_unbroken_one(
+    latents: Path, tmp_path: Path
+) -> None:
+    loop = {"steps": STEPS, "checkpoint_every": 1}
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    recipe = write_recipe(tmp_path / "recipe.yaml", latents, broken, **loop)
+    rng = random.Random()
+
+    run = Run(recipe, broken)
+    some = run.checkpoints(rng.randint(1, 4))
+    assert run.end(signal.SIGKILL, lambda: some() and rng.random() < 0.001) == -signal.SIGKILL
+
+    partial = broken / "checkpoint.partial"
+    partial.unlink(missing_ok=True)
+    run = Run(recipe, broken)
+    some = run.checkpoints(rng.randint(0, 3))
+    assert run.end(signal.SIGKILL, lambda: some() and partial.exists()) == -signal.SIGKILL
+    assert partial.exists(), "the checkpoint had been written already"
+
+    run = Run(recipe, broken)
+    assert run.end(signal.SIGINT, run.checkpoints(1)) == 130
+
+    BalancedTrainer(small_recipe(latents, broken, **loop)).run()
+    BalancedTrainer(small_recipe(latents, unbroken, **loop)).run()
+    assert_equal(load_checkpoint(broken / "checkpoint.pt"), load_checkpoint(unbroken / "checkpoint.pt"))
+    assert (broken / "losses.csv").read_text() == (unbroken / "losses.csv").read_text()
