@@ -116,21 +116,22 @@ class ShardWriter:
         """Make every shard of this process that is not there."""
         mine = range(self.process, self.plan.shards, self.processes)
         missing = [index for index in mine if not shard_path(self.folder, index).exists()]
-        started, samples, skipped = time.monotonic(), 0, 0
+        started, samples = time.monotonic(), 0
+        skipped: set[str] = set()
         with ThreadPoolExecutor(reader_threads()) as pool:
             for number, index in enumerate(missing, start=1):
-                skipped += self._write(index, pool)
+                skipped |= self._write(index, pool)
                 samples += self.plan.rows(index)
                 rate = samples / (time.monotonic() - started)
                 left = sum(map(self.plan.rows, missing[number:])) / rate
                 print(
                     f"process {self.process + 1} of {self.processes}: shard {number} of {len(missing)}, "
-                    f"{rate:.1f} pictures/s, {left / 60:.1f} minutes left, {skipped} pictures skipped",
+                    f"{rate:.1f} pictures/s, {left / 60:.1f} minutes left, {len(skipped)} pictures skipped",
                     flush=True,
                 )
 
-    def _write(self, index: int, pool: ThreadPoolExecutor) -> int:
-        """Make one shard; how many pictures were skipped. A sample is a function of the seed, the shard and its row."""
+    def _write(self, index: int, pool: ThreadPoolExecutor) -> set[str]:
+        """Make one shard; the entries that were skipped. A sample is a function of the seed, the shard and its row."""
 
         def draw(row: int) -> Sample:
             rng = np.random.default_rng((self.plan.seed, index, row))
@@ -147,7 +148,7 @@ class ShardWriter:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-        return len(skipped)
+        return {entry for entry, _ in skipped}
 
 
 def encode_recipe(recipe: LatentRecipe) -> None:

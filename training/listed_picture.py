@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from training.categories import FOREGROUND
 from training.errors import DataError
@@ -92,6 +92,8 @@ def decode_mask(data: bytes) -> Mask:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its own text has an address of this process's memory
+        return "not a picture of a format that can be read"
     if isinstance(error, FileNotFoundError):
         return f"no such file: {error.filename}"
     return str(error) or type(error).__name__

@@ -6,6 +6,7 @@ The ranges are for pictures of 512 pixels and are scaled to the picture's side. 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -100,15 +101,13 @@ class MaskSampler:
         """Joined segments of one width with round ends, kept within the picture."""
         mirrored = 1 if rng.random() < 0.5 else -1
         width = max(1, round(self._scaled(rng.uniform(*self.strokes.width))))
-        points = [tuple(rng.uniform(0, self.side, 2))]
+        x, y = rng.uniform(0, self.side), rng.uniform(0, self.side)
+        points = [(x, y)]
         for _ in range(_count(self.strokes.segments, rng)):
             direction = mirrored * rng.uniform(0, self.strokes.angle)
             length = self._scaled(rng.uniform(*self.strokes.length))
-            step = length * np.cos(direction), length * np.sin(direction)
-            x, y = (
-                float(np.clip(start + move, 0, self.side))
-                for start, move in zip(points[-1], step, strict=True)
-            )
+            x = min(max(x + length * math.cos(direction), 0.0), self.side)
+            y = min(max(y + length * math.sin(direction), 0.0), self.side)
             points.append((x, y))
         canvas.line(points, fill=255, width=width)
         for x, y in points:

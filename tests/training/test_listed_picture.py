@@ -81,8 +81,8 @@ def test_an_entry_has_its_picture_its_mask_and_its_category(tmp_path: Path) -> N
     ("picture", "mask", "category", "reason"),
     [
         (truncated_jpeg(), None, BACKGROUND, "truncated"),
-        (b"no picture at all", None, BACKGROUND, "cannot identify"),
-        (b"", None, BACKGROUND, "cannot identify"),
+        (b"no picture at all", None, BACKGROUND, "not a picture of a format"),
+        (b"", None, BACKGROUND, "not a picture of a format"),
         (grey(7)[:60], None, BACKGROUND, "."),
         (grey(7), truncated_jpeg(), BACKGROUND, "mask: .*truncated"),
         (grey(7), square_mask((64, 64)), BACKGROUND, "the mask is 64 x 64 pixels, the picture 96 x 80"),

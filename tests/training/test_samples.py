@@ -1,49 +1,96 @@
-"""Training samples: crops, cut-out objects, and the token class of the hole."""
+"""Training samples: what each kind of entry becomes, how often, and that no hole covers more than half."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from training.masks import MaskSampler
-from training.photos import CropSampler, load_cutouts, load_photos
-from training.samples import BACKGROUND, FOREGROUND, SampleSource, cell_mask, place_cutout
+from tests.training.picture_files import HEIGHT, WIDTH, encoded, grey, square_mask, write_files
+from training.categories import BACKGROUND, FOREGROUND
+from training.listed_picture import PictureList
+from training.masks import BoxRanges, DilationRanges, MaskSampler, StrokeRanges
+from training.photos import load_cutouts, load_photos
+from training.picture_list import open_picture_list
+from training.readable_pictures import ReadablePictures
+from training.samples import SampleShares, SampleSource, cell_mask, place_cutout
 
 SIDE = 64
 GREY, RED = 128, (255, 0, 0)
+OBJECT = (30, 46, 40, 64)  # rows and columns of `square_mask`
+NOT_GROWN = DilationRanges(probability=0)
+# Strokes of a pixel's width: what they leave of an object is never all of it.
+THIN = MaskSampler(
+    SIDE, strokes=StrokeRanges(width=(1, 1)), boxes=BoxRanges(probability=0), dilation=NOT_GROWN
+)
 
 
-def source(*, object_holes: float, foreground: float) -> SampleSource:
-    photo = np.full((96, 80, 3), GREY, np.uint8)
+def red_cutout() -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
     cutout = np.zeros((30, 20, 4), np.uint8)
     cutout[5:25] = (*RED, 255)
+    return cutout
+
+
+def object_picture() -> bytes:
+    """A red object where `square_mask` has its hole, on grey."""
+    pixels = np.full((HEIGHT, WIDTH, 3), GREY, np.uint8)
+    pixels[OBJECT[0] : OBJECT[1], OBJECT[2] : OBJECT[3]] = RED
+    return encoded(Image.fromarray(pixels))
+
+
+def listed(folder: Path, *entries: tuple[bytes, bytes | None, str]) -> PictureList:
+    """A list of pictures, their masks, and their prompts."""
+    rows = []
+    for number, (picture, mask, prompt) in enumerate(entries):
+        row = {"image": f"{number}.png", "prompt": prompt}
+        write_files(folder, {row["image"]: picture})
+        if mask is not None:
+            row["mask"] = f"mask-{number}.png"
+            write_files(folder, {row["mask"]: mask})
+        rows.append(json.dumps(row))
+    path = folder / "list.jsonl"
+    path.write_text("\n".join(rows))
+    return open_picture_list(path)
+
+
+def source(
+    pictures: PictureList,
+    shares: SampleShares,
+    *,
+    cutouts: bool = True,
+    holes: MaskSampler | None = None,
+) -> SampleSource:
+    readable = ReadablePictures(pictures, cache=True)
     return SampleSource(
-        CropSampler([photo], SIDE, 0.6), MaskSampler(SIDE), [cutout], object_holes, foreground
+        readable, SIDE, holes or MaskSampler(SIDE), [red_cutout()] if cutouts else [], shares=shares
     )
 
 
-def test_a_crop_has_the_side_that_was_asked_for_and_follows_its_seed() -> None:
-    rng = np.random.default_rng(0)
-    photos = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in [(64, 90, 3), (300, 200, 3)]]
-    crops = CropSampler(photos, SIDE, least=0.25)
-    drawn = [crops.draw(np.random.default_rng(seed)) for seed in range(20)]
-    again = [crops.draw(np.random.default_rng(seed)) for seed in range(20)]
-    assert {crop.shape for crop in drawn} == {(SIDE, SIDE, 3)}
-    assert all(np.array_equal(one, other) for one, other in zip(drawn, again, strict=True))
+@pytest.fixture
+def scene(tmp_path: Path) -> PictureList:
+    """One grey picture."""
+    return listed(tmp_path, (grey(GREY), None, "background"))
 
 
-def test_an_object_shaped_hole_on_background_leaves_the_picture_alone() -> None:
-    sample = source(object_holes=1, foreground=0).draw(np.random.default_rng(1))
+@pytest.fixture
+def object_list(tmp_path: Path) -> PictureList:
+    """One picture of an object with its mask."""
+    return listed(tmp_path, (object_picture(), square_mask(), "foreground"))
+
+
+def test_an_object_shaped_hole_on_background_leaves_the_picture_alone(scene: PictureList) -> None:
+    sample = source(scene, SampleShares(object_hole=1, cutout=0)).draw(np.random.default_rng(1))
     assert sample.category == BACKGROUND
     assert (sample.picture == GREY).all()
     assert sample.hole.any()
 
 
-def test_a_foreground_sample_shows_the_object_and_its_hole_covers_it() -> None:
-    sample = source(object_holes=0, foreground=1).draw(np.random.default_rng(1))
+def test_a_cutout_laid_on_a_picture_is_foreground_and_its_hole_covers_it(scene: PictureList) -> None:
+    sample = source(scene, SampleShares(object_hole=0, cutout=1)).draw(np.random.default_rng(1))
     assert sample.category == FOREGROUND
     shown = (sample.picture != GREY).any(-1)
     assert shown.any()
@@ -51,10 +98,130 @@ def test_a_foreground_sample_shows_the_object_and_its_hole_covers_it() -> None:
     assert sample.hole.sum() > shown.sum()  # grown
 
 
-def test_a_random_hole_is_background() -> None:
-    sample = source(object_holes=0, foreground=0).draw(np.random.default_rng(1))
+def test_a_random_hole_is_background(scene: PictureList) -> None:
+    sample = source(scene, SampleShares(object_hole=0, cutout=0)).draw(np.random.default_rng(1))
     assert sample.category == BACKGROUND
+    assert (sample.picture == GREY).all()
     assert 0 < sample.hole.mean() <= 0.5
+
+
+def test_without_objects_and_cutouts_random_holes_take_their_share(scene: PictureList) -> None:
+    plain = source(scene, SampleShares(object_hole=0.5, cutout=0.5), cutouts=False)
+    samples = [plain.draw(np.random.default_rng(seed)) for seed in range(20)]
+    assert {sample.category for sample in samples} == {BACKGROUND}
+
+
+def test_shares_are_drawn_as_often_as_they_say(scene: PictureList) -> None:
+    drawn = source(scene, SampleShares(object_hole=0.25, cutout=0.15))
+    samples = [drawn.draw(np.random.default_rng(seed)) for seed in range(250)]
+    assert Counter(sample.category for sample in samples)[FOREGROUND] / 250 == pytest.approx(0.15, abs=0.06)
+
+
+def test_the_hole_of_a_foreground_entry_is_the_object_itself(object_list: PictureList) -> None:
+    exact = source(object_list, SampleShares(part_hole=0), holes=MaskSampler(SIDE, dilation=NOT_GROWN))
+    grown = source(object_list, SampleShares(part_hole=0))
+    for seed in range(30):
+        sample = exact.draw(np.random.default_rng(seed))
+        assert sample.category == FOREGROUND
+        red = (sample.picture != GREY).any(-1)
+        assert red.any()
+        assert np.array_equal(sample.hole, red)
+        sample = grown.draw(np.random.default_rng(seed))
+        assert sample.hole[(sample.picture != GREY).any(-1)].all()
+
+
+def test_half_of_the_objects_holes_are_a_random_holes_part_of_them(object_list: PictureList) -> None:
+    drawn = source(object_list, SampleShares(), holes=THIN)
+    whole = 0
+    for seed in range(200):
+        sample = drawn.draw(np.random.default_rng(seed))
+        red = (sample.picture != GREY).any(-1)
+        assert sample.hole.any()
+        assert red[sample.hole].all()
+        whole += bool(np.array_equal(sample.hole, red))
+    # Thin strokes miss so small an object now and then, ten times in a row too: then it is whole as well.
+    assert 0.4 < whole / 200 < 0.65
+
+
+def test_an_object_larger_than_half_the_picture_gets_a_part_as_its_hole(tmp_path: Path) -> None:
+    everything = encoded(Image.new("L", (WIDTH, HEIGHT), 255))
+    drawn = source(listed(tmp_path, (grey(GREY), everything, "foreground")), SampleShares(part_hole=0))
+    for seed in range(20):
+        sample = drawn.draw(np.random.default_rng(seed))
+        assert sample.category == FOREGROUND
+        assert 0 < sample.hole.mean() <= 0.5
+
+
+def test_the_own_mask_of_a_background_entry_is_its_hole_as_often_as_asked(tmp_path: Path) -> None:
+    pictures = listed(tmp_path, (object_picture(), square_mask(), "background"))
+    shares = SampleShares(object_hole=0, cutout=0, scene_hole=0.5)
+    drawn = source(pictures, shares, holes=MaskSampler(SIDE, dilation=NOT_GROWN))
+    samples = [drawn.draw(np.random.default_rng(seed)) for seed in range(200)]
+    own = [np.array_equal(sample.hole, (sample.picture != GREY).any(-1)) for sample in samples]
+    assert {sample.category for sample in samples} == {BACKGROUND}
+    assert np.mean(own) == pytest.approx(0.5, abs=0.12)  # less those whose crop has too little of the mask
+
+
+def test_shapes_of_the_lists_own_objects_are_laid_on_background(tmp_path: Path) -> None:
+    tall = np.zeros((HEIGHT, WIDTH), np.uint8)
+    tall[10:70, 20:26] = 255
+    pictures = listed(
+        tmp_path,
+        (object_picture(), encoded(Image.fromarray(tall)), "foreground"),
+        (grey(GREY), None, "background"),
+    )
+    drawn = source(
+        pictures,
+        SampleShares(object_hole=1, cutout=0),
+        cutouts=False,
+        holes=MaskSampler(SIDE, dilation=NOT_GROWN),
+    )
+    for seed in range(20):
+        sample = drawn.draw(np.random.default_rng(seed), index=1)
+        assert sample.category == BACKGROUND
+        assert (sample.picture == GREY).all()
+        height, width = sample.hole.any(1).sum(), sample.hole.any(0).sum()
+        assert height == pytest.approx(10 * width, rel=0.5)  # the object's shape, scaled
+
+
+def test_no_hole_covers_more_than_half(tmp_path: Path) -> None:
+    wide = np.full((30, 30, 4), 255, np.uint8)
+    pictures = listed(
+        tmp_path, (grey(GREY), None, "background"), (object_picture(), square_mask(), "foreground")
+    )
+    readable = ReadablePictures(pictures, cache=True)
+    drawn = SampleSource(
+        readable, SIDE, MaskSampler(SIDE), [wide], shares=SampleShares(object_hole=0.5, cutout=0.3)
+    )
+    for seed in range(200):
+        assert 0 < drawn.draw(np.random.default_rng(seed)).hole.mean() <= 0.5
+
+
+def test_a_shape_too_sparse_to_be_seen_leaves_its_place_to_a_random_hole(tmp_path: Path) -> None:
+    dots = np.zeros((800, 800), np.uint8)
+    dots[0, 0] = dots[-1, -1] = 255
+    pictures = listed(
+        tmp_path,
+        (grey(GREY), None, "background"),
+        (grey(GREY, size=(800, 800)), encoded(Image.fromarray(dots)), "foreground"),
+    )
+    drawn = source(pictures, SampleShares(object_hole=1, cutout=0), cutouts=False)
+    assert drawn.draw(np.random.default_rng(0), index=0).hole.any()
+
+
+def test_a_sample_is_a_function_of_its_seed_and_its_picture(tmp_path: Path) -> None:
+    pictures = listed(
+        tmp_path,
+        (grey(GREY), None, "background"),
+        (object_picture(), square_mask(), "foreground"),
+        (grey(7), None, "background"),
+    )
+    for seed in range(20):
+        one, again = (source(pictures, SampleShares()).draw(np.random.default_rng(seed)) for _ in range(2))
+        assert np.array_equal(one.picture, again.picture)
+        assert np.array_equal(one.hole, again.hole)
+    chosen = source(pictures, SampleShares(object_hole=0, cutout=0)).draw(np.random.default_rng(0), index=2)
+    assert (chosen.picture == 7).all()
 
 
 def test_a_placed_object_keeps_its_shape_and_stays_inside() -> None:
