@@ -80,3 +80,20 @@ def test_every_parameter_of_the_network_has_one_optimizer() -> None:
 def test_a_closure_is_refused() -> None:
     with pytest.raises(ValueError, match="closure"):
         Muon([nn.Parameter(torch.zeros(8, 8))], lr=0.1).step(lambda: 0.0)
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (40, 24), (32, 16, 3, 3), (16, 64, 1, 1)])
+def test_in_bf16_an_update_is_that_of_pytorchs_muon_on_the_flattened_weight(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(4)
+    start = torch.randn(shape, generator=generator)
+    ours = nn.Parameter(start.clone())
+    theirs = nn.Parameter(start.flatten(1).clone())
+    mine = Muon([ours], lr=0.1, weight_decay=0.01, precision=torch.bfloat16)
+    reference = torch.optim.Muon([theirs], lr=0.1, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        gradient = torch.randn(shape, generator=generator)
+        ours.grad, theirs.grad = gradient, gradient.flatten(1)
+        mine.step()
+        reference.step()
+        assert torch.equal(ours.flatten(1), theirs)
+    assert not torch.allclose(ours, start)
