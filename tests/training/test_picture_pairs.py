@@ -78,5 +78,5 @@ def test_folders_that_are_missing_empty_or_ambiguous_are_refused(tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["", "../a", "a/b", ".."])
 def test_a_set_is_named_as_a_folder_can_be(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValidationError, match="name"):
+    with pytest.raises(ValidationError, match="should match pattern"):
         PictureSet(name, tmp_path, tmp_path, SIDE)

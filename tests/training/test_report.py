@@ -46,6 +46,14 @@ def test_the_shortest_runs_have_a_report(tmp_path: Path, rows: int) -> None:
     assert "nan" not in text
 
 
+def test_a_run_without_balancing_weights_has_no_panel_of_them(tmp_path: Path) -> None:
+    (tmp_path / "losses.csv").write_text("step,task\n0,1.0\n1,0.5\n")
+    text = write_report(tmp_path).read_text()
+    assert "![Loss terms](losses.png)" in text
+    assert "Balancing" not in text
+    assert not (tmp_path / "weights.png").exists()
+
+
 def test_a_run_that_has_become_nan_half_way_has_a_report(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
