@@ -145,7 +145,7 @@ def test_a_step_that_is_not_finite_leaves_its_batch_and_the_weights_before_it(
 def test_a_gradient_that_is_not_finite_ends_the_run_too(latents: Path, tmp_path: Path) -> None:
     trainer = DiffusionTrainer(small_recipe(latents, tmp_path / "run"))
     first = next(trainer.network.parameters())
-    first.register_hook(lambda gradient: gradient * float("inf"))
+    first.register_hook(lambda gradient: gradient * float("inf"))  # type: ignore[no-untyped-call]
     with pytest.raises(FloatingPointError, match=r"the gradient's norm (inf|nan) at step 0"):
         trainer.step(0)
 

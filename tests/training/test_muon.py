@@ -94,6 +94,6 @@ def test_in_bf16_an_update_is_that_of_pytorchs_muon_on_the_flattened_weight(shap
         gradient = torch.randn(shape, generator=generator)
         ours.grad, theirs.grad = gradient, gradient.flatten(1)
         mine.step()
-        reference.step()
+        reference.step()  # type: ignore[no-untyped-call]
         assert torch.equal(ours.flatten(1), theirs)
     assert not torch.allclose(ours, start)
