@@ -10,8 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from training.errors import TrainingError
+from training.errors import RecipeError, TrainingError
 from training.jobs import JOBS
+from training.recipe_file import read_stages
 
 EXIT_NOT_FINITE = 1
 EXIT_WRONG_USE = 2
@@ -24,7 +25,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m training",
         description="Train the models that the service serves.",
-        epilog=f"jobs:\n{jobs}\n\nA run that was stopped goes on from its checkpoint: give the same command again.",
+        epilog=f"jobs:\n{jobs}\n\nA recipe's section `stages` may let a job run others before and after it. A run that was stopped goes on from its checkpoint: give the same command again.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("job", choices=JOBS, metavar="JOB", help=f"one of {', '.join(JOBS)}")
@@ -33,10 +34,12 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run one job; 2 for what the user can put right, 1 for a run that diverged."""
+    """Run one job, or the stages that the recipe makes of it; 2 for what the user can put right, 1 for a run that
+    diverged.
+    """
     given = arguments()
     try:
-        JOBS[given.job].start(given.config)
+        run_stages(given.config, read_stages(given.config, given.job))
     except (TrainingError, FileNotFoundError) as error:
         return _complain(error, EXIT_WRONG_USE)
     except FloatingPointError as error:
@@ -46,8 +49,34 @@ def main() -> int:
     return 0
 
 
+def run_stages(config: Path, stages: list[str]) -> None:
+    """Run the jobs one after the other; what an earlier call finished is found finished. Raises RecipeError, before
+    anything starts, for a stage that is no job.
+    """
+    if unknown := [name for name in stages if name not in JOBS]:
+        raise RecipeError(f"{config}: no jobs: {', '.join(unknown)}; the jobs are {', '.join(JOBS)}")
+    for number, name in enumerate(stages, 1):
+        if len(stages) > 1 and _is_first():
+            print(f"stage {number} of {len(stages)}: {name}", flush=True)
+        JOBS[name].start(config)
+        if number < len(stages):
+            _wait_for_others()
+
+
+def _wait_for_others() -> None:
+    """Until every process has ended the stage: the next one reads what all of them wrote."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+
+
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _complain(error: Exception, status: int) -> int:
-    if os.environ.get("RANK", "0") == "0":
+    if _is_first():
         print(f"training: {error}", file=sys.stderr)
     return status
 

@@ -35,7 +35,28 @@ def read_recipe(path: Path, section: str, kind: type[Recipe]) -> Recipe:
         raise RecipeError(f"{path}: '{section}': {_described(error)}") from error
 
 
+def read_stages(path: Path, job: str) -> list[str]:
+    """The jobs that `job` stands for in a recipe file, in order: itself alone, unless the section `stages` says more.
+
+    Raises RecipeError for a file that can't be read and for stages that are no list of names.
+    """
+    stages = _sections(path).get("stages", {})
+    named = stages.get(job, [job]) if isinstance(stages, dict) else None
+    if not isinstance(named, list) or not named or not all(isinstance(name, str) for name in named):
+        raise RecipeError(
+            f"{path}: 'stages' must map a job to a list of jobs, like `{job}: [latents, {job}]`"
+        )
+    return named
+
+
 def _section(path: Path, section: str) -> dict[str, Any]:
+    recipe = _sections(path)
+    if not isinstance(recipe.get(section), dict):
+        raise RecipeError(f"{path} has no section '{section}'; its sections: {', '.join(recipe) or 'none'}")
+    return dict(recipe[section])
+
+
+def _sections(path: Path) -> dict[str, Any]:
     try:
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -44,10 +65,7 @@ def _section(path: Path, section: str) -> dict[str, Any]:
         ) from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(recipe, dict) or not isinstance(recipe.get(section), dict):
-        named = ", ".join(recipe) if isinstance(recipe, dict) and recipe else "none"
-        raise RecipeError(f"{path} has no section '{section}'; its sections: {named}")
-    return dict(recipe[section])
+    return recipe if isinstance(recipe, dict) else {}
 
 
 def _described(error: ValidationError) -> str:
