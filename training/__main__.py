@@ -14,6 +14,8 @@ from training.errors import RecipeError, TrainingError
 from training.jobs import JOBS
 from training.recipe_file import read_stages
 
+GOOD_TO_KNOW = """A recipe's section `stages` may let a job run others before and after it.
+A run that was stopped goes on from its checkpoint: give the same command again."""
 EXIT_NOT_FINITE = 1
 EXIT_WRONG_USE = 2
 
@@ -25,7 +27,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m training",
         description="Train the models that the service serves.",
-        epilog=f"jobs:\n{jobs}\n\nA recipe's section `stages` may let a job run others before and after it. A run that was stopped goes on from its checkpoint: give the same command again.",
+        epilog=f"jobs:\n{jobs}\n\n{GOOD_TO_KNOW}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("job", choices=JOBS, metavar="JOB", help=f"one of {', '.join(JOBS)}")

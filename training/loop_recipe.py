@@ -21,7 +21,8 @@ class LoopRecipe:
 
     `warmup`, `checkpoint_every`, `keep_every` and `sample_every` are in steps; 0 turns the last three off, so that
     a run of `keep_every` 0 keeps its last checkpoint only. `matrix_learning_rate` is Muon's, `vector_learning_rate`
-    AdamW's. Raises RecipeError, naming the setting, for a value that no run can have.
+    AdamW's, which without `muon` takes all parameters. Raises RecipeError, naming the setting, for a value that no
+    run can have.
     """
 
     output: Path
@@ -30,6 +31,7 @@ class LoopRecipe:
     seed: int = 0
     matrix_learning_rate: float = 1e-4
     vector_learning_rate: float = 1e-4
+    muon: bool = True
     schedule: Literal["constant", "cosine"] = "constant"
     warmup: int = 0
     ema_decay: float = 0.9999

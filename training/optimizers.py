@@ -16,7 +16,7 @@ class Optimizers:
 
     def __init__(self, network: nn.Module, recipe: LoopRecipe) -> None:
         self.network, self.recipe = network, recipe
-        matrices, others = split_parameters(network)
+        matrices, others = split_parameters(network) if recipe.muon else ([], list(network.parameters()))
         self.all: list[torch.optim.Optimizer] = []
         if matrices:
             self.all.append(Muon(matrices, recipe.matrix_learning_rate))

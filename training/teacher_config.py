@@ -44,4 +44,6 @@ class TeacherConfig(JsonConfig):
 
 FULL_TEACHER = TeacherConfig()
 TINY_TEACHER = TeacherConfig(sample_size=16, channels=(32, 64, 128, 128), token_width=64, cross_width=48)
-NANO_TEACHER = TeacherConfig(sample_size=32, channels=(64, 128, 256, 256), token_width=256, cross_width=128)
+NANO_TEACHER = TeacherConfig(
+    sample_size=32, channels=(64, 128, 256, 256), layers_per_level=1, token_width=256, cross_width=128
+)
