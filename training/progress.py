@@ -19,7 +19,7 @@ class LossLog:
     """Writes one CSV row a step. A resumed run appends, and drops rows of steps that its checkpoint does not know."""
 
     def __init__(self, path: Path, first_step: int) -> None:
-        resumed = first_step > 0 and path.exists()
+        resumed = first_step > 0 and path.exists() and path.stat().st_size > 0
         if resumed:
             _forget_steps(path, first_step)
         self.file = path.open("a" if resumed else "w", newline="")
@@ -32,8 +32,7 @@ class LossLog:
             self.writer.writerow(["step", *terms])
             self.header = False
         self.writer.writerow([step, *(f"{value:.5f}" for value in terms.values())])
-        if (step + 1) % LINE_EVERY == 0:
-            self.file.flush()
+        self.file.flush()  # a checkpoint may follow, and know of this step
 
     def close(self) -> None:
         """Flush and close the file."""
@@ -45,8 +44,10 @@ def _forget_steps(path: Path, first_step: int) -> None:
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
     kept = [row for row in rows if len(row) == len(header) and int(row[0]) < first_step]
-    with path.open("w", newline="") as file:
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="") as file:
         csv.writer(file).writerows([header, *kept])
+    partial.replace(path)
 
 
 class RecentSteps:

@@ -32,10 +32,23 @@ def test_each_step_has_a_row(unbroken: str) -> None:
 
 def test_a_resumed_run_drops_the_steps_after_its_checkpoint(tmp_path: Path, unbroken: str) -> None:
     path = tmp_path / "losses.csv"
-    write(path, 0, 9)
-    path.write_text(path.read_text() + "9,0.9")  # killed while it wrote
+    write(path, 0, 11)
+    path.write_text(path.read_text() + "1")  # killed while it wrote of step 11
     write(path, 6, 12)
     assert path.read_text() == unbroken
+
+
+def test_a_row_is_on_disk_before_the_next_step(tmp_path: Path) -> None:
+    log = LossLog(tmp_path / "losses.csv", 0)
+    log.add(0, {"l1": 0.5})
+    assert (tmp_path / "losses.csv").read_text().split() == ["step,l1", "0,0.50000"]
+    log.close()
+
+
+def test_a_run_killed_before_it_wrote_anything_starts_its_log(tmp_path: Path) -> None:
+    (tmp_path / "losses.csv").touch()
+    write(tmp_path / "losses.csv", 5, 6)
+    assert (tmp_path / "losses.csv").read_text().split() == ["step,l1,gradient", "5,0.50000,1.00000"]
 
 
 def test_a_resumed_run_without_its_log_starts_one(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from training.architectures import STUDENTS
 from training.checkpoints import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = 14
+STEPS = 10
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,8 @@ class Run:
     def end(self, number: signal.Signals, when: Callable[[], bool]) -> int:
         """Send the signal as soon as `when` is true; the exit status."""
         while not when():
-            assert self.process.poll() is None, "the run ended by itself"
+            with suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"the run ended by itself, with {self.process.wait(timeout=0.001)}")
         self.process.send_signal(number)
         return self.process.wait()
 
@@ -94,13 +96,13 @@ def test_a_run_killed_at_any_moment_ends_with_the_weights_of_an_unbroken_one(
     rng = random.Random()
 
     run = Run(recipe, broken)
-    some = run.checkpoints(rng.randint(1, 4))
-    assert run.end(signal.SIGKILL, lambda: some() and rng.random() < 0.001) == -signal.SIGKILL
+    some = run.checkpoints(rng.randint(1, 3))
+    assert run.end(signal.SIGKILL, lambda: some() and rng.random() < 0.01) == -signal.SIGKILL
 
     partial = broken / "checkpoint.partial"
     partial.unlink(missing_ok=True)
     run = Run(recipe, broken)
-    some = run.checkpoints(rng.randint(0, 3))
+    some = run.checkpoints(rng.randint(0, 1))
     assert run.end(signal.SIGKILL, lambda: some() and partial.exists()) == -signal.SIGKILL
     assert partial.exists(), "the checkpoint had been written already"
 
