@@ -132,6 +132,17 @@ class GradientBalancer:
         return _ratio(self.output.norm(task, self.all_reduce), pulled, OUTPUT_EPSILON, OUTPUT_LIMIT)
 
 
+def linearised(loss: Tensor, apart: Tensor, prediction: Tensor) -> Tensor:
+    """A scalar of the loss's value and of its gradient by `prediction`, for which `apart` stood in while the loss was
+    worked out. The loss's graph is let go.
+
+    A step needs the gradient of each loss twice, for its norm and for the update: for a loss that is itself a
+    network, the second time would cost as much as the first.
+    """
+    gradient = torch.autograd.grad(loss, apart)[0]
+    return loss.detach() + ((prediction - prediction.detach()) * gradient).sum()
+
+
 def total_loss(losses: DistillationLosses, weights: BalancingWeights) -> Tensor:
     """0.01 L_coarse + a_task (0.5 L_task + 0.01 a_fine L_fine + 0.5 a_perc L_perc); a loss that is not there adds
     nothing, and without L_coarse a_task is 1.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from service.model.unet import MoebiusUNet
-from training.balancing import DistillationLosses, GradientBalancer, total_loss
+from training.balancing import DistillationLosses, GradientBalancer, linearised, total_loss
 from training.denoising import DenoisingRecipe, DenoisingTrainer
 from training.errors import RecipeError
 from training.noising import clean_latents, masked_mean_square
@@ -102,9 +102,9 @@ class DistilTrainer(DenoisingTrainer):
         """L_perc, between the clean latents that the prediction implies and the true ones."""
         if self.perceptual is None:
             return None
-        implied = clean_latents(noisy, predicted, alpha, self.recipe.prediction_type)
-        loss: Tensor = self.perceptual(implied, latents, mask)
-        return loss
+        apart = predicted.detach().requires_grad_()
+        implied = clean_latents(noisy, apart, alpha, self.recipe.prediction_type)
+        return linearised(self.perceptual(implied, latents, mask), apart, predicted)
 
 
 def student_of(trainer: DenoisingTrainer) -> MoebiusUNet:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from service.artifacts import FewStepSampling
-from training.balancing import DistillationLosses, total_loss
+from training.balancing import DistillationLosses, linearised, total_loss
 from training.denoising import DenoisingRecipe, DenoisingTrainer, token_ids
 from training.distil import student_balancer
 from training.errors import RecipeError
@@ -148,9 +148,9 @@ class FewStepTrainer(DenoisingTrainer):
         """Between the clean latents that the student implies and the true ones."""
         if self.perceptual is None:
             return None
-        implied = clean_latents(noisy, velocity, alpha, "v_prediction")
-        loss: Tensor = self.perceptual(implied, self.share("latents", latents), mask)
-        return loss
+        apart = velocity.detach().requires_grad_()
+        implied = clean_latents(noisy, apart, alpha, "v_prediction")
+        return linearised(self.perceptual(implied, self.share("latents", latents), mask), apart, velocity)
 
     def sample_timesteps(self) -> tuple[int, ...]:
         """The student's own."""

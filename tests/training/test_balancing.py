@@ -143,6 +143,16 @@ def test_gradients_of_all_processes_are_averaged_before_their_norm() -> None:
     )  # mine 1, the other's -3
 
 
+def test_a_linearised_loss_has_the_value_and_the_gradient_of_the_loss() -> None:
+    prediction = torch.tensor([0.5, 2.0], requires_grad=True)
+    apart = prediction.detach().requires_grad_()
+    loss = linearised((apart.sin() * apart).sum(), apart, prediction)
+    expected = (prediction.sin() * prediction).sum()
+    assert loss.item() == pytest.approx(expected.item())
+    (gradient,) = torch.autograd.grad(loss, prediction)
+    assert torch.allclose(gradient, torch.autograd.grad(expected, prediction)[0])
+
+
 def test_a_layer_that_is_no_pointwise_convolution_is_refused() -> None:
     with pytest.raises(ValueError, match="1x1"):
         WeightGradient(nn.Conv2d(4, 4, 3))
