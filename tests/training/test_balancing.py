@@ -13,6 +13,7 @@ from training.balancing import (
     DistillationLosses,
     GradientBalancer,
     WeightGradient,
+    linearised,
     total_loss,
 )
 
