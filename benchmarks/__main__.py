@@ -19,6 +19,7 @@ NAMES = {
     "scale": "throughput with 1 to 8 workers, and of the queue alone",
     "independence": "a picture alone and in every company",
     "soak": "memory and keys under steady load",
+    "distillation": "a training step, with and without cached latents, beside the published loop's structure",
 }
 
 
