@@ -24,7 +24,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"(?:<!-- test: skip, (?P<reason>[^>]+) -->\n)?```sh\n(?P<commands>.*?)```", re.DOTALL)
 DOCUMENTED_URL = "http://localhost:8080"
 DOCUMENTED_GRPC = "localhost:50051"
-COPIED = ("Makefile", "README.md", "constraints.txt", "examples", "pyproject.toml", "scripts")
+COPIED = ("Makefile", "README.md", "constraints.txt", "examples", "pyproject.toml", "scripts", "training")
 PATIENCE = 600
 
 

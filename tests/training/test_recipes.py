@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from accelerate.commands.config.config_args import ClusterConfig
 
 from training.diffusion import DiffusionRecipe
 from training.errors import RecipeError
@@ -74,3 +75,12 @@ def test_stages_that_are_no_list_of_jobs_are_refused(tmp_path: Path, stages: str
     path.write_text(f"stages: {stages}\n")
     with pytest.raises(RecipeError, match="stages"):
         read_stages(path, "distil")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((RECIPES.parent / "launch").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_accelerate_reads_the_launch_files(path: Path) -> None:
+    config = ClusterConfig.from_yaml_file(str(path))
+    assert config.num_processes == 8
+    assert config.mixed_precision == "bf16"
