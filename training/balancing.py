@@ -13,12 +13,21 @@ from torch import Tensor, nn
 
 AllReduce = Callable[[Tensor], Tensor]
 
-COARSE_WEIGHT = 0.01
-TASK_WEIGHT = 0.5
-FINE_WEIGHT = 0.01
-PERCEPTUAL_WEIGHT = 0.5
 OUTPUT_EPSILON, OUTPUT_LIMIT = 1e-6, 1e6
 FEATURE_EPSILON, FEATURE_LIMIT = 1e-4, 1e4
+
+
+@dataclass(frozen=True)
+class LossShares:
+    """How much each balanced loss counts; the defaults are the published numbers."""
+
+    coarse: float = 0.01
+    task: float = 0.5
+    fine: float = 0.01
+    perceptual: float = 0.5
+
+
+PUBLISHED_SHARES = LossShares()
 
 
 class WeightGradient:
@@ -143,15 +152,17 @@ def linearised(loss: Tensor, apart: Tensor, prediction: Tensor) -> Tensor:
     return loss.detach() + ((prediction - prediction.detach()) * gradient).sum()
 
 
-def total_loss(losses: DistillationLosses, weights: BalancingWeights) -> Tensor:
-    """0.01 L_coarse + a_task (0.5 L_task + 0.01 a_fine L_fine + 0.5 a_perc L_perc); a loss that is not there adds
-    nothing, and without L_coarse a_task is 1.
+def total_loss(
+    losses: DistillationLosses, weights: BalancingWeights, shares: LossShares = PUBLISHED_SHARES
+) -> Tensor:
+    """As published 0.01 L_coarse + a_task (0.5 L_task + 0.01 a_fine L_fine + 0.5 a_perc L_perc); a loss that is not
+    there adds nothing, and without L_coarse a_task is 1.
     """
-    inner = TASK_WEIGHT * losses.task
+    inner = shares.task * losses.task
     if losses.fine is not None and weights.fine is not None:
-        inner = inner + FINE_WEIGHT * weights.fine * losses.fine
+        inner = inner + shares.fine * weights.fine * losses.fine
     if losses.perceptual is not None and weights.perceptual is not None:
-        inner = inner + PERCEPTUAL_WEIGHT * weights.perceptual * losses.perceptual
+        inner = inner + shares.perceptual * weights.perceptual * losses.perceptual
     if losses.coarse is None or weights.task is None:
         return inner
-    return COARSE_WEIGHT * losses.coarse + weights.task * inner
+    return shares.coarse * losses.coarse + weights.task * inner

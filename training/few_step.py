@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from service.artifacts import FewStepSampling
-from training.balancing import DistillationLosses, linearised, total_loss
+from training.balancing import DistillationLosses, LossShares, linearised, total_loss
 from training.denoising import DenoisingRecipe, DenoisingTrainer, token_ids
 from training.distil import student_balancer
 from training.errors import RecipeError
@@ -35,12 +35,16 @@ class FewStepRecipe(PerceptualRecipe, DenoisingRecipe):
     `teacher` is the run, or the published weights, of the U-Net that takes many steps; the student starts from it
     unless `initial` says otherwise. `timesteps` are those that the student will be asked at, descending;
     `guidance_scale` is distilled into it. Between two of them the teacher takes `teacher_steps`.
+    The shares are those of the balanced losses: to the true latents, to where the teacher goes, and perceptual.
     """
 
     teacher: Path
     timesteps: tuple[int, ...] = (999, 749, 499, 249)
     method: Literal["progressive", "consistency"] = "progressive"
     teacher_steps: int = 2
+    task_share: float = 0.5
+    fine_share: float = 0.5
+    perceptual_share: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,8 +60,6 @@ class FewStepRecipe(PerceptualRecipe, DenoisingRecipe):
 
 class FewStepTrainer(DenoisingTrainer):
     """Trains a `MoebiusUNet` by its recipe. The teacher and the average judge on this process's own rows."""
-
-    NEEDS_WEIGHT_GRADIENTS = True
 
     def __init__(self, recipe: FewStepRecipe) -> None:
         self.recipe = recipe
@@ -75,7 +77,7 @@ class FewStepTrainer(DenoisingTrainer):
         self.path = teacher_timesteps(recipe.timesteps, recipe.teacher_steps)
 
     def losses(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
-        """The student's distance from where the teacher goes, balanced with the perceptual loss to the true latents."""
+        """The balanced distances from the true latents and from where the teacher goes, and the perceptual loss."""
         recipe = self.recipe
         batch = self.source.batch(recipe.seed, step, recipe.batch)
         start = self.start_points(recipe.batch)  # [B] places on the teacher's path
@@ -90,13 +92,19 @@ class FewStepTrainer(DenoisingTrainer):
             predicted = self.model(*inputs)
         alpha, noisy = self.alpha_at(start), inputs[0][:, :4]
         velocity = implied_velocity(noisy, predicted, alpha, recipe.prediction_type)
-        wanted = self.target(inputs, start, self.share("category", batch.category))
-        task = masked_mean_square(velocity, wanted, mask, recipe.known_weight)
+        latents = self.share("latents", batch.latents)
+        true = velocity_between(noisy, latents, alpha, torch.ones_like(alpha))
+        taught = self.target(inputs, start, self.share("category", batch.category))
         terms = DistillationLosses(
-            task, perceptual=self.perceptual_loss(noisy, velocity, alpha, batch.latents, mask)
+            task=masked_mean_square(velocity, true, mask, recipe.known_weight),
+            fine=masked_mean_square(velocity, taught, mask, recipe.known_weight),
+            perceptual=self.perceptual_loss(noisy, velocity, alpha, latents, mask),
         )
         weights = self.balancer.weights(terms)
-        return total_loss(terms, weights), {**terms.named(), **weights.named()}
+        shares = LossShares(
+            task=recipe.task_share, fine=recipe.fine_share, perceptual=recipe.perceptual_share
+        )
+        return total_loss(terms, weights, shares), {**terms.named(), **weights.named()}
 
     def start_points(self, count: int) -> Tensor:
         """Where on the teacher's path the samples start, [count]: at the student's timesteps alone, or anywhere."""
@@ -105,7 +113,7 @@ class FewStepTrainer(DenoisingTrainer):
         return self.recipe.teacher_steps * torch.randint(len(self.recipe.timesteps), (count,))
 
     def alpha_at(self, place: Tensor) -> Tensor:
-        """Ab [b, 1, 1, 1] of places [b] on the teacher's path, 1 at its end."""
+        """The cumulated alpha [b, 1, 1, 1] of places [b] on the teacher's path, 1 at its end."""
         with_end = torch.cat([self.alphas_cumprod, torch.ones(1)])  # index CLEAN is the end
         return with_end[torch.tensor(self.path)].to(place.device)[place].view(-1, 1, 1, 1)
 
@@ -150,7 +158,7 @@ class FewStepTrainer(DenoisingTrainer):
             return None
         apart = velocity.detach().requires_grad_()
         implied = clean_latents(noisy, apart, alpha, "v_prediction")
-        return linearised(self.perceptual(implied, self.share("latents", latents), mask), apart, velocity)
+        return linearised(self.perceptual(implied, latents, mask), apart, velocity)
 
     def sample_timesteps(self) -> tuple[int, ...]:
         """The student's own."""
