@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from training.latent_encoding import encode_recipe
 from training.latent_source import open_latents
 from training.latents import LatentBatch, LatentShards
 from training.online_latents import OnlineLatents, skipped_path
+from training.samples import Sample, SampleSource
 
 
 def online(folder: Path) -> OnlineLatents:
@@ -44,6 +46,7 @@ def test_online_latents_leave_no_shards_and_have_the_same_shapes(tmp_path: Path)
     assert batch.latents.shape == batch.masked_latents.shape == (4, 4, LATENT_SIDE, LATENT_SIDE)
     assert batch.mask.shape == (4, 1, LATENT_SIDE, LATENT_SIDE)
     assert set(batch.mask.flatten().tolist()) == {0.0, 1.0}
+    assert len({mask.numpy().tobytes() for mask in batch.mask}) == 4  # a hole of its own for each
 
 
 def test_an_online_batch_is_a_function_of_seed_and_step(tmp_path: Path) -> None:
@@ -64,6 +67,25 @@ def test_processes_and_micro_batches_draw_their_rows_of_an_online_batch(tmp_path
             part = parts.batch(0, step, 4, rows)
             assert torch.equal(part.mask, whole.mask[rows])
             assert torch.allclose(part.latents, whole.latents[rows], atol=2e-3)
+
+
+def test_a_sample_that_was_drawn_ahead_is_not_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = online(tmp_path)
+    drawn: list[int | None] = []
+    draw = SampleSource.draw
+
+    def counted(self: SampleSource, rng: np.random.Generator, index: int | None = None) -> Sample:
+        drawn.append(index)
+        return draw(self, rng, index)
+
+    monkeypatch.setattr(SampleSource, "draw", counted)
+    for step in range(3):
+        for rows in (slice(0, 2), slice(2, 4)):
+            source.batch(0, step, 4, rows)
+    source.pool.shutdown()
+    assert len(drawn) == (3 + 1) * 4  # three steps, and the one that would follow
 
 
 def test_bad_pictures_are_listed_while_training(tmp_path: Path) -> None:

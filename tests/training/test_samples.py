@@ -130,6 +130,18 @@ def test_the_hole_of_a_foreground_entry_is_the_object_itself(object_list: Pictur
         assert sample.hole[(sample.picture != GREY).any(-1)].all()
 
 
+def test_a_small_object_in_a_corner_is_in_every_crop_of_its_picture(tmp_path: Path) -> None:
+    corner = np.zeros((400, 500), np.uint8)
+    corner[390:, 490:] = 255
+    drawn = source(
+        listed(tmp_path, (grey(GREY, size=(500, 400)), encoded(Image.fromarray(corner)), "foreground")),
+        SampleShares(part_hole=0),
+        holes=MaskSampler(SIDE, dilation=NOT_GROWN),
+    )
+    for seed in range(20):
+        assert drawn.draw(np.random.default_rng(seed)).hole.any()
+
+
 def test_half_of_the_objects_holes_are_a_random_holes_part_of_them(object_list: PictureList) -> None:
     drawn = source(object_list, SampleShares(), holes=THIN)
     whole = 0
