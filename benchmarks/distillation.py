@@ -83,27 +83,21 @@ def measure(options: argparse.Namespace) -> DistillationReport:
 
 def measure_size(name: str, folder: Path, options: argparse.Namespace) -> list[Row]:
     """The rows of one size. Memory comes first, while this process holds no networks beside the measured one's."""
-    from benchmarks.distillation_steps import (
-        SIZES,
-        gradient_steps,
-        open_trainer,
-        set_perceptual,
-        write_latents,
-    )
+    from benchmarks import distillation_steps as steps  # it needs torch
 
-    size = SIZES[name]
-    write_latents(size, folder)
+    size = steps.SIZES[name]
+    steps.write_latents(size, folder)
     memory = {
         (kind, contender): _memory_in_own_process(name, contender, folder, kind, options.threads)
         for kind in options.perceptual
         for contender in CONTENDERS
     }
-    trainer = open_trainer(size, folder, options.perceptual[0])
+    trainer = steps.open_trainer(size, folder, options.perceptual[0])
     networks = f"{size.student} of {size.teacher}, {size.side} px, batch {size.batch}"
     rows = []
     for kind in options.perceptual:
-        set_perceptual(trainer, size, kind)
-        seconds = seconds_in_turn(gradient_steps(trainer, size), options.rounds)
+        steps.set_perceptual(trainer, size, kind)
+        seconds = seconds_in_turn(steps.gradient_steps(trainer, size), options.rounds)
         for contender in CONTENDERS:
             rate = Spread.of([size.batch / second for second in seconds[contender]])
             faster = ratios(seconds[PUBLISHED], seconds[contender])

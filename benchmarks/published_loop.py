@@ -91,4 +91,5 @@ class PublishedLoop:
 
 
 def _norm(loss: Tensor, weight: Tensor) -> Tensor:
-    return torch.autograd.grad(loss, weight, retain_graph=True)[0].norm()
+    norm: Tensor = torch.autograd.grad(loss, weight, retain_graph=True)[0].norm()
+    return norm

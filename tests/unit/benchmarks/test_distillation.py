@@ -70,7 +70,7 @@ class UnroundedLatents(EncodedPictures):
 
 
 def numbers(terms: Mapping[str, Tensor | float]) -> dict[str, float]:
-    return {name: float(term) for name, term in terms.items()}
+    return {name: torch.as_tensor(term).item() for name, term in terms.items()}
 
 
 def gradient(trainer: DistilTrainer, loss: Tensor) -> dict[str, Tensor]:
@@ -93,16 +93,17 @@ def test_the_published_structure_has_our_weights_and_our_gradients(
     ours, our_gradient = numbers(terms), gradient(trainer, loss)
     torch.manual_seed(1)
     loss, terms = loop.losses()
-    assert numbers(terms) == pytest.approx(ours, rel=1e-3)
+    assert numbers(terms) == pytest.approx(ours, rel=1e-4)
     assert ours.keys() >= (WEIGHTS if perceptual == "features" else WEIGHTS - {"a_perceptual"})
     assert all(value > 0 for value in ours.values())
     theirs = gradient(trainer, loss)
     assert theirs.keys() == our_gradient.keys()
+    rounding = 1e-5 * max(float(found.abs().max()) for found in theirs.values())  # of gradients that are zero
     for name, found in theirs.items():
-        torch.testing.assert_close(found, our_gradient[name], rtol=1e-3, atol=1e-3 * float(found.abs().max()))
+        torch.testing.assert_close(found, our_gradient[name], rtol=1e-3, atol=rounding)
 
 
-def test_latents_are_the_same_cached_or_encoded_at_every_step(trainer: DistilTrainer, size: Size) -> None:
+def test_all_contenders_have_the_same_latents(trainer: DistilTrainer, size: Size) -> None:
     assert trainer.autoencoder is not None
     encoded = EncodedPictures(size, encoder_of(trainer.autoencoder, trainer.device)).batch(0, 0, size.batch)
     cached = trainer.source.batch(0, 0, size.batch)
@@ -110,6 +111,10 @@ def test_latents_are_the_same_cached_or_encoded_at_every_step(trainer: DistilTra
     assert sorted(order) == [0, 1]
     for name in ("latents", "masked_latents", "mask"):
         assert torch.equal(getattr(cached, name), getattr(encoded, name)[order])
+    loop = PublishedLoop(trainer, size.samples())
+    assert torch.equal(loop.mask, encoded.mask)
+    for ours, published in zip((encoded.latents, encoded.masked_latents), loop.encoded(), strict=True):
+        torch.testing.assert_close(ours, published, rtol=1e-3, atol=1e-3)  # ours are half precision
 
 
 def test_every_contender_leaves_a_gradient_of_the_whole_student(trainer: DistilTrainer, size: Size) -> None:
@@ -119,10 +124,12 @@ def test_every_contender_leaves_a_gradient_of_the_whole_student(trainer: DistilT
         trainer.network.zero_grad(set_to_none=True)
         step()
         found = [parameter.grad for parameter in student_of(trainer).parameters()]
-        assert all(grad is not None and bool(grad.isfinite().all()) for grad in found)
+        assert all(grad is not None and bool(grad.isfinite().all() and grad.any()) for grad in found)
 
 
-def test_the_memory_of_a_call_is_what_it_held_at_once() -> None:
+def test_the_memory_of_a_call_is_what_it_held_at_once_whatever_was_held_before() -> None:
+    torch.ones(256, 1024, 1024)  # a gibibyte, let go at once
+
     def call() -> None:
         for _ in range(2):
             torch.ones(64, 1024, 1024)  # 256 MiB, let go at once
@@ -132,7 +139,7 @@ def test_the_memory_of_a_call_is_what_it_held_at_once() -> None:
     assert found.whole > found.added
 
 
-def test_each_size_of_the_command_line_is_there_and_its_teacher_fits() -> None:
+def test_each_size_of_the_command_line_is_there_and_has_its_pictures() -> None:
     assert tuple(SIZES) == SIZE_NAMES
     assert (SIZES["published"].side, SIZES["nano"].side) == (512, 256)
 
