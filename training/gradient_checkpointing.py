@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
@@ -27,7 +27,7 @@ def checkpoint_blocks(network: nn.Module) -> None:
 
 def _checkpoint(block: nn.Module) -> None:
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), statistics_untouched(block)
+        return nullcontext(), StatisticsUntouched(block)
 
     # The instance's own forward: names in the state dict stay as they are, and hooks stay outside.
     forward: Callable[..., object] = block.forward
@@ -36,17 +36,24 @@ def _checkpoint(block: nn.Module) -> None:
     )
 
 
-@contextmanager
-def statistics_untouched(block: nn.Module) -> Iterator[None]:
-    """Let every BatchNorm of the block update copies of its running statistics: the second forward must not count."""
-    norms = [module for module in block.modules() if isinstance(module, _BatchNorm) and module.training]
-    own = [(norm, dict(norm.named_buffers())) for norm in norms]
-    for norm, buffers in own:
-        for name, buffer in buffers.items():
-            setattr(norm, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for norm, buffers in own:
+class StatisticsUntouched(AbstractContextManager[None]):
+    """Lets every BatchNorm of the block update copies of its running statistics: a second forward must not count.
+
+    It is entered anew for every gradient that is taken of one forward pass, as balancing takes several.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        self.block = block
+        self.own: list[tuple[nn.Module, dict[str, Tensor]]] = []
+
+    def __enter__(self) -> None:
+        norms = [norm for norm in self.block.modules() if isinstance(norm, _BatchNorm) and norm.training]
+        self.own = [(norm, dict(norm.named_buffers())) for norm in norms]
+        for norm, buffers in self.own:
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer.clone())
+
+    def __exit__(self, *_: object) -> None:
+        for norm, buffers in self.own:
             for name, buffer in buffers.items():
                 setattr(norm, name, buffer)
