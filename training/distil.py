@@ -24,6 +24,9 @@ from training.teacher import PixelHackerUNet
 class DistilRecipe(PerceptualRecipe, DenoisingRecipe):
     """Settings of the section `distil` (recipes/nano.yaml). Without a `teacher` the student learns by the task's and
     the perceptual loss alone: the ablation.
+
+    The balancing weights a_* are worked out for each micro-batch, over all processes: two processes compute what one
+    does, but `accumulate` changes the weights, and with them what is learnt, a little.
     """
 
     teacher: Path | None = None
@@ -46,8 +49,6 @@ class DistilTrainer(DenoisingTrainer):
     """Trains a `MoebiusUNet` by its recipe. Raises RecipeError for another architecture, FileNotFoundError where the
     teacher is missing.
     """
-
-    NEEDS_WEIGHT_GRADIENTS = True
 
     def __init__(self, recipe: DistilRecipe) -> None:
         self.recipe = recipe
@@ -91,7 +92,7 @@ class DistilTrainer(DenoisingTrainer):
         """L_coarse and L_fine, where there is a teacher. Its weights stay in fp32, its products under autocast."""
         if self.teacher is None:
             return None, None
-        with torch.no_grad(), self.processes.accelerator.autocast():
+        with torch.no_grad(), self.processes.autocast():
             taught = self.teacher.forward_with_blocks(*inputs)
         coarse = F.mse_loss(feature, taught.blocks[first_up_level(self.teacher)].float())
         return coarse, masked_mean_square(predicted, taught.noise.float(), mask, self.recipe.known_weight)

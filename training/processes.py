@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from accelerate import Accelerator
@@ -27,9 +27,9 @@ class Processes:
     """One process among all of a run. Raises RecipeError when the batch does not divide into equal parts."""
 
     def __init__(self, recipe: LoopRecipe) -> None:
-        self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(), mixed_precision=recipe.mixed_precision
-        )
+        # accelerate holds one precision for the life of a process; the jobs of a recipe's stages may differ in it.
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
+        self.mixed_precision = recipe.mixed_precision
         self.count: int = self.accelerator.num_processes
         self.rank: int = self.accelerator.process_index
         self.device: torch.device = self.accelerator.device
@@ -66,55 +66,51 @@ class Processes:
         if self.is_first:
             print(text, flush=True)
 
-    def wrap(self, module: nn.Module, *, keep_gathered: bool) -> nn.Module:
-        """`module` as DDP or FSDP 2 wants it, on this process's device, with autocast if the recipe asks for it.
+    def autocast(self) -> AbstractContextManager[None]:
+        """The recipe's precision for what runs inside: weights stay fp32, products are bf16 where it says so."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision == "bf16")
 
-        FSDP lets go of a block's gathered weights after the forward pass, unless `keep_gathered`.
-        """
+    def wrap(self, module: nn.Module) -> WrappedModule:
+        """`module` as DDP or FSDP 2 wants it, on this process's device, in the recipe's precision."""
         module.to(self.device)
         plugin = sharding_plugin()
-        if plugin is None:
-            prepared: nn.Module = self.accelerator.prepare_model(module)
-            if isinstance(prepared, DistributedDataParallel):
-                # Buffers are equal on all processes without a broadcast: statistics are frozen or synchronised.
-                prepared.broadcast_buffers = False
-            return prepared
-        shard_network(module, self.device.type, reshard=plugin.reshard_after_forward and not keep_gathered)
-        return _Autocast(module, self.accelerator)
-
-    @contextmanager
-    def gradients_kept_local(self, model: nn.Module, *, local: bool) -> Iterator[None]:
-        """Put off the exchange of gradients when `local`: all but a step's last micro-batch want that."""
-        if not local:
-            yield
-        elif isinstance(model, _Autocast):
-            with model.gradients_kept_local():
-                yield
-        else:
-            with self.accelerator.no_sync(model):
-                yield
+        if plugin is not None:
+            shard_network(module, self.device.type, reshard=plugin.reshard_after_forward)
+            return WrappedModule(module, self)
+        prepared: nn.Module = self.accelerator.prepare_model(module)
+        if isinstance(prepared, DistributedDataParallel):
+            # Buffers are equal on all processes without a broadcast: statistics are frozen or synchronised.
+            prepared.broadcast_buffers = False
+        return WrappedModule(prepared, self)
 
 
-class _Autocast(nn.Module):
-    """A sharded module under autocast: weights and their exchange stay fp32, as they do under DDP."""
+class WrappedModule(nn.Module):
+    """A module, as DDP or FSDP 2 wrapped it, under autocast: what it returns is fp32, and so are gradients."""
 
-    def __init__(self, module: nn.Module, accelerator: Accelerator) -> None:
+    def __init__(self, module: nn.Module, processes: Processes) -> None:
         super().__init__()
-        self.module, self.accelerator = module, accelerator
+        self.module, self.processes = module, processes
 
     def forward(self, *arguments: object) -> object:
-        with self.accelerator.autocast():
+        """What the module makes of the arguments."""
+        with self.processes.autocast():
             outputs = self.module(*arguments)
         return convert_to_fp32(outputs)
 
     @contextmanager
-    def gradients_kept_local(self) -> Iterator[None]:
-        assert isinstance(self.module, FSDPModule)
-        self.module.set_requires_gradient_sync(requires_gradient_sync=False)
-        try:
+    def gradients_kept_local(self, *, local: bool) -> Iterator[None]:
+        """Put off the exchange of gradients when `local`: all but a step's last micro-batch want that."""
+        if not local:
             yield
-        finally:
-            self.module.set_requires_gradient_sync(requires_gradient_sync=True)
+        elif isinstance(self.module, FSDPModule):
+            self.module.set_requires_gradient_sync(requires_gradient_sync=False)
+            try:
+                yield
+            finally:
+                self.module.set_requires_gradient_sync(requires_gradient_sync=True)
+        else:
+            with self.processes.accelerator.no_sync(self.module):
+                yield
 
 
 def sharding_plugin() -> FullyShardedDataParallelPlugin | None:

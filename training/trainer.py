@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -37,9 +37,6 @@ class Trainer(ABC, Generic[TrainedNetwork]):
     exchanges gradients and casts as the processes and the recipe want it.
     """
 
-    # FSDP keeps the gathered weights after the forward pass, for torch.autograd.grad by a weight inside a block.
-    NEEDS_WEIGHT_GRADIENTS: ClassVar[bool] = False
-
     def __init__(self, network: TrainedNetwork, recipe: LoopRecipe) -> None:
         self.loop = recipe
         self.processes = Processes(recipe)
@@ -52,7 +49,7 @@ class Trainer(ABC, Generic[TrainedNetwork]):
             synchronise_statistics(network, self.device)
         if recipe.gradient_checkpointing:
             checkpoint_blocks(network)
-        self.model = self.processes.wrap(self.forward_module(), keep_gathered=self.NEEDS_WEIGHT_GRADIENTS)
+        self.model = self.processes.wrap(self.forward_module())
         if sharding_plugin() is not None:
             self.average.shard_like(network)
         self.optimizers = Optimizers(network, recipe)
@@ -116,7 +113,7 @@ class Trainer(ABC, Generic[TrainedNetwork]):
         for micro_batch in range(count):
             torch.manual_seed(self.loop.seed * 1_000_003 + step)
             self.rows = self.processes.rows(micro_batch)
-            with self.processes.gradients_kept_local(self.model, local=micro_batch + 1 < count):
+            with self.model.gradients_kept_local(local=micro_batch + 1 < count):
                 loss, terms = self.losses(step)
                 (loss / count).backward()  # type: ignore[no-untyped-call]
             names = list(terms)
