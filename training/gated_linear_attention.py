@@ -112,7 +112,9 @@ class GatedLinearAttention(nn.Module):
         log_decay = F.logsigmoid(self.gk_proj(x).float()) / GATE_LOGIT_DIVISOR  # [B, n, C / 2]
         q, k, v = (self._by_head(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
         attended = gated_attention(q, k, v, self._by_head(log_decay))  # [B, H, n, V]
-        normalised = self.g_norm_swish_gate(attended.transpose(1, 2).to(x.dtype)).flatten(2)  # [B, n, C]
+        norm = self.g_norm_swish_gate
+        # Autocast leaves this norm alone, and its fused form takes inputs of its weight's type only.
+        normalised = norm(attended.transpose(1, 2).to(norm.weight.dtype)).flatten(2)  # [B, n, C]
         output: Tensor = self.o_proj(normalised * F.silu(self.g_proj(x)))
         return output
 
