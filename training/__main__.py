@@ -8,14 +8,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
-from training.errors import RecipeError, TrainingError
+from service.errors import ArtifactError
+from training.errors import DataError, RecipeError, TrainingError
 from training.jobs import JOBS
 from training.recipe_file import read_stages
+from training.stage_inputs import missing_inputs
 
 GOOD_TO_KNOW = """A recipe's section `stages` may let a job run others before and after it.
 A run that was stopped goes on from its checkpoint: give the same command again."""
+PATIENCE = timedelta(days=2)
 EXIT_NOT_FINITE = 1
 EXIT_WRONG_USE = 2
 
@@ -42,7 +46,7 @@ def main() -> int:
     given = arguments()
     try:
         run_stages(given.config, read_stages(given.config, given.job))
-    except (TrainingError, FileNotFoundError) as error:
+    except (TrainingError, FileNotFoundError, ArtifactError) as error:
         return _complain(error, EXIT_WRONG_USE)
     except FloatingPointError as error:
         return _complain(error, EXIT_NOT_FINITE)
@@ -53,16 +57,29 @@ def main() -> int:
 
 def run_stages(config: Path, stages: list[str]) -> None:
     """Run the jobs one after the other; what an earlier call finished is found finished. Raises RecipeError, before
-    anything starts, for a stage that is no job.
+    anything starts, for a stage that is no job or whose section is wrong, DataError for an input that is not there.
     """
     if unknown := [name for name in stages if name not in JOBS]:
         raise RecipeError(f"{config}: no jobs: {', '.join(unknown)}; the jobs are {', '.join(JOBS)}")
+    if len(stages) > 1:
+        if missing := missing_inputs([(name, JOBS[name].recipe_of(config)) for name in stages]):
+            raise DataError(f"{config}: not there, and made by no stage before: {'; '.join(missing)}")
+        _join_others()
     for number, name in enumerate(stages, 1):
         if len(stages) > 1 and _is_first():
             print(f"stage {number} of {len(stages)}: {name}", flush=True)
         JOBS[name].start(config)
         if number < len(stages):
             _wait_for_others()
+
+
+def _join_others() -> None:
+    """Form the group of all processes, patiently: stages keep some of them waiting while others still encode."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        import torch
+        from accelerate import PartialState
+
+        PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 
 def _wait_for_others() -> None:
@@ -78,8 +95,8 @@ def _is_first() -> bool:
 
 
 def _complain(error: Exception, status: int) -> int:
-    if _is_first():
-        print(f"training: {error}", file=sys.stderr)
+    rank = os.environ.get("RANK", "0")
+    print(f"training{'' if rank == '0' else f' (process {rank})'}: {error}", file=sys.stderr)
     return status
 
 

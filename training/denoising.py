@@ -61,21 +61,29 @@ class DenoisingTrainer(Trainer[DenoisingNetwork]):
         super().__init__(network, recipe)
 
     def draw(self, step: int) -> tuple[LatentBatch, NoisyLatents]:
-        """The global batch of one step, at log-normal timesteps."""
+        """The rows of this process of one step's samples, at log-normal timesteps, with noise drawn for all rows."""
         recipe = self.denoising
-        batch = self.source.batch(recipe.seed, step, recipe.batch)
-        timesteps = log_normal_timesteps(recipe.batch)
-        noise = offset_noise(batch.latents, recipe.noise_offset)
+        batch = self.own_batch(step)
+        timesteps = log_normal_timesteps(recipe.batch)[self.rows]
+        noise = offset_noise(self.whole_shape(batch), recipe.noise_offset)[self.rows]
         return batch, add_noise(batch.latents, timesteps, noise, self.alphas_cumprod, recipe.prediction_type)
+
+    def own_batch(self, step: int) -> LatentBatch:
+        """The rows of this process of one step's samples: no process reads or encodes another's."""
+        return self.source.batch(self.denoising.seed, step, self.denoising.batch, self.rows)
+
+    def whole_shape(self, batch: LatentBatch) -> Tensor:
+        """A tensor of the shape of the global batch's latents, to draw noise for; it takes no memory."""
+        return batch.latents.new_empty(1).expand(self.denoising.batch, *batch.latents.shape[1:])
 
     def share_inputs(
         self, batch: LatentBatch, noisy: Tensor, timesteps: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The rows of this process of what the network takes: sample [b, 9, h, w], timesteps [b], token ids [b, 10]."""
         return (
-            self.share("sample", torch.cat([noisy, batch.mask, batch.masked_latents], 1)),
-            self.share("timesteps", timesteps),
-            self.share("token_ids", token_ids(batch.category)),
+            self.place("sample", torch.cat([noisy, batch.mask, batch.masked_latents], 1)),
+            self.place("timesteps", timesteps),
+            self.place("token_ids", token_ids(batch.category)),
         )
 
     def sample_timesteps(self) -> tuple[int, ...]:

@@ -23,6 +23,6 @@ class DiffusionTrainer(DenoisingTrainer):
         """The prediction's error on one batch."""
         batch, noised = self.draw(step)
         predicted = self.model(*self.share_inputs(batch, noised.noisy, noised.timesteps))
-        target, mask = self.share("target", noised.target), self.share("mask", batch.mask)
+        target, mask = self.place("target", noised.target), self.place("mask", batch.mask)
         loss = masked_mean_square(predicted, target, mask, self.denoising.known_weight)
         return loss, {"l_task": loss}

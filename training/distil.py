@@ -72,15 +72,15 @@ class DistilTrainer(DenoisingTrainer):
         inputs = self.share_inputs(batch, noised.noisy, noised.timesteps)
         with self.balancer.recording():
             predicted, feature = self.model(*inputs)
-        mask = self.share("mask", batch.mask)
-        alpha = self.share("alpha", noised.alpha)
+        mask = self.place("mask", batch.mask)
+        alpha = self.place("alpha", noised.alpha)
         terms = DistillationLosses(
             masked_mean_square(
-                predicted, self.share("target", noised.target), mask, self.recipe.known_weight
+                predicted, self.place("target", noised.target), mask, self.recipe.known_weight
             ),
             *self._teacher_losses(inputs, predicted, feature, mask),
             self._perceptual_loss(
-                inputs[0][:, :4], predicted, alpha, self.share("latents", batch.latents), mask
+                inputs[0][:, :4], predicted, alpha, self.place("latents", batch.latents), mask
             ),
         )
         weights = self.balancer.weights(terms)

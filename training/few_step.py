@@ -79,22 +79,22 @@ class FewStepTrainer(DenoisingTrainer):
     def losses(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
         """The balanced distances from the true latents and from where the teacher goes, and the perceptual loss."""
         recipe = self.recipe
-        batch = self.source.batch(recipe.seed, step, recipe.batch)
-        start = self.start_points(recipe.batch)  # [B] places on the teacher's path
+        batch = self.own_batch(step)
+        start = self.start_points(recipe.batch)[self.rows]  # [b] places on the teacher's path
         alpha = self.alpha_at(start)
-        noise = torch.randn_like(batch.latents)
+        noise = torch.randn(self.whole_shape(batch).shape)[self.rows]
         noised = alpha.sqrt() * batch.latents + (1 - alpha).sqrt() * noise
         # The service starts from noise alone.
         noisy = torch.where((start == 0).view(-1, 1, 1, 1), noise, noised)
         inputs = self.share_inputs(batch, noisy, torch.tensor(self.path)[start])
-        start, mask = self.share("start", start), self.share("mask", batch.mask)
+        start, mask = self.place("start", start), self.place("mask", batch.mask)
         with self.balancer.recording():
             predicted = self.model(*inputs)
         alpha, noisy = self.alpha_at(start), inputs[0][:, :4]
         velocity = implied_velocity(noisy, predicted, alpha, recipe.prediction_type)
-        latents = self.share("latents", batch.latents)
+        latents = self.place("latents", batch.latents)
         true = velocity_between(noisy, latents, alpha, torch.ones_like(alpha))
-        taught = self.target(inputs, start, self.share("category", batch.category))
+        taught = self.target(inputs, start, self.place("category", batch.category))
         terms = DistillationLosses(
             task=masked_mean_square(velocity, true, mask, recipe.known_weight),
             fine=masked_mean_square(velocity, taught, mask, recipe.known_weight),

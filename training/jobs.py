@@ -24,10 +24,14 @@ class Job:
     recipe: str
     run: str
 
+    def recipe_of(self, config: Path) -> Any:
+        """The job's section of a recipe file as its dataclass. Raises RecipeError."""
+        return read_recipe(config, self.section, getattr(import_module(self.module), self.recipe))
+
     def start(self, config: Path) -> None:
         """Run the job by its section of a recipe file. Raises RecipeError before anything else starts."""
+        recipe = self.recipe_of(config)
         module = import_module(self.module)
-        recipe = read_recipe(config, self.section, getattr(module, self.recipe))
         run: Callable[[Any], Any] = getattr(module, self.run)
         started = run(recipe)
         if isinstance(run, type):

@@ -48,7 +48,6 @@ class LoopRecipe:
     # A resumed run may change these: the numbers that it computes stay the same up to rounding.
     FREE_TO_CHANGE: ClassVar[frozenset[str]] = frozenset(
         {
-            "accumulate",
             "gradient_checkpointing",
             "checkpoint_every",
             "keep_every",

@@ -32,7 +32,7 @@ def log_normal_timesteps(count: int) -> Tensor:
 
 def offset_noise(latents: Tensor, noise_offset: float) -> Tensor:
     """Normal noise of the latents' shape, plus `noise_offset` times one normal a sample and channel."""
-    return torch.randn_like(latents) + noise_offset * torch.randn(*latents.shape[:2], 1, 1)
+    return torch.randn(latents.shape) + noise_offset * torch.randn(*latents.shape[:2], 1, 1)
 
 
 def add_noise(

@@ -69,7 +69,10 @@ def crop_corner(hole: Tensor, side: int) -> tuple[int, int]:
 
 
 class EnsembledLatentLPIPS(nn.Module):
-    """E-LatentLPIPS (Kang et al. 2024, arXiv 2405.05967), which needs its package and a download."""
+    """E-LatentLPIPS (Kang et al. 2024, arXiv 2405.05967), which needs its package and a download.
+
+    Its `normalize` is for latents that the autoencoder's factor has not scaled yet: ours it has.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +81,7 @@ class EnsembledLatentLPIPS(nn.Module):
 
     def forward(self, predicted: Tensor, true: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002 - one signature
         """Latents [B, 4, h, w], twice -> the mean distance, a scalar."""
-        distances: Tensor = self.distance(predicted, true, normalize=True)
+        distances: Tensor = self.distance(predicted, true, normalize=False)
         return distances.mean()
 
 
@@ -91,12 +94,13 @@ def open_perceptual_loss(
     """
     kind = recipe.perceptual
     if kind in ("auto", "e-latent-lpips"):
-        if importlib.util.find_spec(PACKAGE) is not None:
+        loss, missing = _latent_lpips()
+        if loss is not None:
             log("perceptual loss: E-LatentLPIPS")
-            return EnsembledLatentLPIPS()
+            return loss
         if kind == "e-latent-lpips":
-            raise RecipeError(f"perceptual: e-latent-lpips needs `pip install {PACKAGE}`; or choose auto")
-        log(f"perceptual loss: the package {PACKAGE} is not installed, so E-LatentLPIPS can't be had")
+            raise RecipeError(f"perceptual: E-LatentLPIPS can't be had: {missing}; or choose auto")
+        log(f"perceptual loss: E-LatentLPIPS can't be had: {missing}")
     if kind == "none" or (kind == "auto" and autoencoder is None):
         log("perceptual loss: none" + ("" if kind == "none" else ", as the recipe names no autoencoder"))
         return None
@@ -104,3 +108,13 @@ def open_perceptual_loss(
         raise RecipeError("perceptual: features needs `autoencoder`, the folder of its training run")
     log("perceptual loss: features of EfficientNet-lite0 on decoded crops")
     return DecodedFeatures(autoencoder, recipe.perceptual_stages, recipe.perceptual_crop)
+
+
+def _latent_lpips() -> tuple[EnsembledLatentLPIPS | None, str]:
+    """E-LatentLPIPS, or None and why it can't be had."""
+    if importlib.util.find_spec(PACKAGE) is None:
+        return None, f"it needs `pip install {PACKAGE}`"
+    try:
+        return EnsembledLatentLPIPS(), ""
+    except Exception as error:
+        return None, f"the package {PACKAGE} failed with {type(error).__name__}: {error}"

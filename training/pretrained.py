@@ -15,15 +15,21 @@ from training.teacher_config import FULL_TEACHER
 
 def pretrained_student(folder: Path) -> MoebiusUNet:
     """The averaged U-Net of a run, or published Moebius weights. Raises DataError for neither."""
-    return averaged_unet(folder) if _is_run(folder) else import_unet(folder)
+    try:
+        return averaged_unet(folder) if _is_run(folder) else import_unet(folder)
+    except (ValueError, RuntimeError) as error:
+        raise _unfit(folder, "a Moebius U-Net", error) from error
 
 
 def pretrained_teacher(folder: Path) -> PixelHackerUNet:
     """The averaged teacher of a run, or published PixelHacker weights. Raises DataError for neither."""
-    if _is_run(folder):
-        return averaged_teacher(folder)
-    network = PixelHackerUNet(FULL_TEACHER)
-    load_strictly(network, read_state(_weights(folder)))
+    try:
+        if _is_run(folder):
+            return averaged_teacher(folder)
+        network = PixelHackerUNet(FULL_TEACHER)
+        load_strictly(network, read_state(_weights(folder)))
+    except (ValueError, RuntimeError) as error:
+        raise _unfit(folder, "a PixelHacker U-Net", error) from error
     return network.eval()
 
 
@@ -37,6 +43,12 @@ def _is_run(folder: Path) -> bool:
         f"{folder} holds neither a run's {CHECKPOINT} nor published weights ({' or '.join(WEIGHT_FILES)}): "
         "run the job that writes it first, or download the weights into it"
     )
+
+
+def _unfit(folder: Path, wanted: str, error: Exception) -> DataError:
+    if isinstance(error, DataError):
+        return error
+    return DataError(f"what is in {folder} is not {wanted}: {error}")
 
 
 def _weights(folder: Path) -> Path:

@@ -13,8 +13,9 @@ from service.artifacts import FewStepSampling
 from service.engine.sampler import PredictionType
 from service.model.export import Precision, export_model
 from service.model.unet import MoebiusUNet
-from training.checkpoints import averaged_unet
+from training.checkpoints import CHECKPOINT, averaged_unet, load_checkpoint
 from training.denoising import token_ids
+from training.errors import RecipeError
 from training.frozen_autoencoder import frozen_autoencoder
 from training.latent_source import open_latents
 from training.noising import add_noise, log_normal_timesteps
@@ -60,12 +61,13 @@ def estimate_statistics(network: MoebiusUNet, recipe: ReleaseRecipe) -> None:
         norm.reset_running_stats()
         norm.momentum = None
     network.train()
+    device = next(network.parameters()).device
     torch.manual_seed(recipe.seed)
     for step in range(recipe.statistics_batches):
         batch = source.batch(recipe.seed, step, recipe.batch)
         noisy, timesteps = _noised(batch.latents, recipe.timesteps)
         sample = torch.cat([noisy, batch.mask, batch.masked_latents], 1)  # [B, 9, h, w]
-        network(sample, timesteps, token_ids(batch.category))
+        network(*(part.to(device) for part in (sample, timesteps, token_ids(batch.category))))
     for norm in norms:
         norm.momentum = 0.1
     network.eval()
@@ -84,6 +86,18 @@ def _noised(latents: Tensor, few: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     return noisy, timesteps
 
 
+def refuse_other_sampling(recipe: ReleaseRecipe) -> None:
+    """Raise RecipeError where the recipe would have the service sample otherwise than the run was trained for."""
+    state = load_checkpoint(recipe.unet / CHECKPOINT)
+    trained = state.get("recipe", {}) if state else {}
+    wanted: dict[str, object] = {"prediction_type": recipe.prediction_type}
+    if "teacher_steps" in trained or recipe.timesteps:
+        wanted |= {"timesteps": list(recipe.timesteps), "guidance_scale": recipe.guidance_scale}
+    for name, value in wanted.items():
+        if trained and trained.get(name) != value:
+            raise RecipeError(f"export: {name} is {value} here and was {trained.get(name)} in {recipe.unet}")
+
+
 def release(recipe: ReleaseRecipe) -> None:
     """Export the run's averaged networks into the store; the card follows when the model has been evaluated.
 
@@ -91,7 +105,8 @@ def release(recipe: ReleaseRecipe) -> None:
     """
     if os.environ.get("RANK", "0") != "0":
         return
-    network = averaged_unet(recipe.unet)
+    refuse_other_sampling(recipe)
+    network = averaged_unet(recipe.unet).to("cuda" if torch.cuda.is_available() else "cpu")
     estimate_statistics(network, recipe)
     folder = recipe.store / recipe.name
     export_model(

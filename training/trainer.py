@@ -81,8 +81,12 @@ class Trainer(ABC, Generic[TrainedNetwork]):
         """
         if len(batch) != self.loop.batch:
             raise ValueError(f"{name} must have {self.loop.batch} rows, the global batch, not {len(batch)}")
-        self.batch_seen[name] = batch
-        return batch[self.rows].to(self.device, non_blocking=True)
+        return self.place(name, batch[self.rows])
+
+    def place(self, name: str, rows: Tensor) -> Tensor:
+        """Take what are this process's own rows already to its device; `name` is for error reports."""
+        self.batch_seen[name] = rows
+        return rows.to(self.device, non_blocking=True)
 
     def all_reduced(self, tensor: Tensor) -> Tensor:
         """The mean over all processes of a tensor of the same shape on each, such as a weight's gradient."""
@@ -124,13 +128,16 @@ class Trainer(ABC, Generic[TrainedNetwork]):
         return first, dict(zip(names, others, strict=True))
 
     def _end_not_finite(self, step: int, loss: float, norm: float, terms: dict[str, float]) -> None:
-        """Save what led here and raise FloatingPointError."""
+        """Save what led here, each process its own rows, and raise FloatingPointError."""
         path = self.loop.output / f"nan_step_{step}.pt"
         weights = gathered_weights(self.network)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if self.processes.is_first:
-            path.parent.mkdir(parents=True, exist_ok=True)
             found = {"step": step, "loss": loss, "gradient_norm": norm, "terms": terms}
             save_checkpoint(path, found | {"batch": self.batch_seen, "network": weights})
+        else:
+            rows = path.with_name(f"{path.stem}_process_{self.processes.rank}.pt")
+            save_checkpoint(rows, {"batch": self.batch_seen})
         shown = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
         raise FloatingPointError(
             f"the loss is {loss} and the gradient's norm {norm} at step {step} ({shown}). The batch, the terms and "

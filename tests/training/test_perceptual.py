@@ -65,7 +65,7 @@ def test_the_log_says_why_the_best_loss_is_not_used() -> None:
         PerceptualRecipe(perceptual_stages=1), NanoAutoencoder(AUTOENCODER), log=said.append
     )
     assert isinstance(found, DecodedFeatures)
-    assert "not installed" in said[0]
+    assert "pip install" in said[0]
     assert "decoded crops" in said[1]
 
 
