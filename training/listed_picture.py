@@ -16,8 +16,6 @@ from training.masks import Mask
 from training.photos import Pixels
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-# What Pillow raises for files that are cut off, damaged, no pictures, or too large to open safely.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 class PictureError(DataError):
@@ -57,7 +55,7 @@ class PictureList(ABC):
         """One entry, decoded. Raises PictureError when it is damaged or its mask does not belong to it."""
         try:
             pixels = decode_picture(self.picture_bytes(index))
-        except _UNREADABLE as error:
+        except Exception as error:  # Pillow raises almost anything for damaged files and metadata
             raise PictureError(_reason(error)) from error
         mask = self.read_mask(index)
         if mask is not None and mask.shape != pixels.shape[:2]:
@@ -69,7 +67,7 @@ class PictureList(ABC):
         try:
             data = self.mask_bytes(index)
             mask = None if data is None else decode_mask(data)
-        except _UNREADABLE as error:
+        except Exception as error:  # as for pictures
             raise PictureError(f"mask: {_reason(error)}") from error
         if self.categories[index] == FOREGROUND and (mask is None or not mask.any()):
             raise PictureError(f"its prompt is foreground, and its mask is {'empty' if data else 'missing'}")

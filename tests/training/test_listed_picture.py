@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,14 @@ def test_a_mask_is_what_is_brighter_than_mid_grey() -> None:
     assert decode_mask(encoded(Image.fromarray(levels))).tolist() == [[False, False, True, True]]
 
 
+def jpeg_of_a_broken_exif() -> bytes:
+    """A whole JPEG whose EXIF, orientation 6 in it, has a text where the width belongs: it can't be written anew."""
+    width_as_text = struct.pack("<HHI4s", 0x0100, 2, 4, b"abc")
+    turned = struct.pack("<HHI4s", 0x0112, 3, 1, b"\6")
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + width_as_text + turned + bytes(4)
+    return encoded(Image.new("RGB", (WIDTH, HEIGHT)), "JPEG", exif=exif)
+
+
 def folder(tmp_path: Path, picture: bytes, mask: bytes | None, category: int = BACKGROUND) -> PictureFolder:
     write_files(tmp_path, {"pictures/a.png": picture, "masks/other.png": square_mask()})
     if mask is not None:
@@ -84,6 +93,8 @@ def test_an_entry_has_its_picture_its_mask_and_its_category(tmp_path: Path) -> N
         (b"no picture at all", None, BACKGROUND, "not a picture of a format"),
         (b"", None, BACKGROUND, "not a picture of a format"),
         (grey(7)[:60], None, BACKGROUND, "."),
+        (jpeg_of_a_broken_exif(), None, BACKGROUND, "not an integer"),
+        (grey(7), jpeg_of_a_broken_exif(), BACKGROUND, "mask: .*not an integer"),
         (grey(7), truncated_jpeg(), BACKGROUND, "mask: .*truncated"),
         (grey(7), square_mask((64, 64)), BACKGROUND, "the mask is 64 x 64 pixels, the picture 96 x 80"),
         (grey(7), None, FOREGROUND, "its mask is missing"),
