@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -92,11 +93,14 @@ class ReadablePictures:
 
 
 def write_skipped(path: Path, skipped: dict[str, str]) -> None:
-    """A table of entries and reasons, in the order of the entries; renamed into its place."""
+    """A table of entries and reasons, in the order of the entries.
+
+    Renamed into its place: other processes, of other machines too, may write the same at this moment.
+    """
     rows = [
         "\t".join(part.replace("\t", " ").replace("\n", " ") for part in row)
         for row in sorted(skipped.items())
     ]
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.uname().nodename}-{os.getpid()}.partial")
     partial.write_text("\n".join(["entry\treason", *rows, ""]), encoding="utf-8")
     partial.replace(path)

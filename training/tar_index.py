@@ -130,8 +130,8 @@ def _read(stored: Path) -> TarIndex | None:
 
 
 def _write(stored: Path, index: TarIndex) -> None:
-    """Rename over it: other processes may read or write the same index at this moment."""
+    """Rename over it: other processes, of other machines too, may read or write the same index at this moment."""
     stored.parent.mkdir(parents=True, exist_ok=True)
-    partial = stored.with_suffix(f".{os.getpid()}.partial")
+    partial = stored.with_suffix(f".{os.uname().nodename}-{os.getpid()}.partial")
     partial.write_bytes(_STORED.dump_json(index))
     partial.replace(stored)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from tests.training.picture_files import grey, square_mask, truncated_jpeg, writ
 from training.errors import DataError
 from training.picture_list import open_picture_list
 from training.readable_pictures import ReadablePictures, write_skipped
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def level(pictures: ReadablePictures, index: int) -> int:
@@ -51,6 +55,22 @@ def test_what_was_skipped_is_listed_with_its_reason(folder: Path, tmp_path: Path
     assert header == "entry\treason"
     assert [row.split("\t")[0] for row in rows] == ["1.jpg", "2.png", "4.png", "5.png"]
     assert rows[3] == "5.png\ta reason of two lines"
+
+
+def test_processes_that_list_what_they_skipped_at_the_same_time_do_not_disturb_each_other(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "skipped.tsv"
+    job = f"""
+from pathlib import Path
+from training.readable_pictures import write_skipped
+for _ in range(300):
+    write_skipped(Path({str(path)!r}), {{"a.png": "damaged"}})
+"""
+    jobs = [subprocess.Popen([sys.executable, "-c", job], cwd=ROOT) for _ in range(2)]
+    assert [running.wait() for running in jobs] == [0, 0]
+    assert path.read_text() == "entry\treason\na.png\tdamaged\n"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_list_of_bad_pictures_only_is_an_error(tmp_path: Path) -> None:
