@@ -23,18 +23,19 @@ class Crop:
     mirrored: bool
 
     def of_picture(self, picture: Picture, side: int) -> Picture:
-        """[H, W, 3] -> [side, side, 3]."""
-        return self._resized(picture, side)
+        """[H, W, 3] -> [side, side, 3]; smooth where it is enlarged."""
+        enlarged = self.square < side
+        return self._resized(picture, side, Image.Resampling.BICUBIC if enlarged else Image.Resampling.BOX)
 
     def of_mask(self, mask: Mask, side: int) -> Mask:
         """[H, W] -> [side, side]; a pixel that the mask touches belongs to it, so that thin parts stay."""
-        return self._resized(mask.astype(np.uint8) * 255, side) > 0
+        return self._resized(mask.astype(np.uint8) * 255, side, Image.Resampling.BOX) > 0
 
-    def _resized(self, pixels: Picture, side: int) -> Picture:
-        """The square, mirrored if it is to be; means over areas where it is larger than `side`."""
+    def _resized(self, pixels: Picture, side: int, filtered: Image.Resampling) -> Picture:
+        """The square, mirrored if it is to be; BOX means over areas where it is larger than `side`."""
         cut = pixels[self.top : self.top + self.square, self.left : self.left + self.square]
         if self.square != side:
-            cut = np.asarray(Image.fromarray(cut).resize((side, side), Image.Resampling.BOX))
+            cut = np.asarray(Image.fromarray(cut).resize((side, side), filtered))
         return np.ascontiguousarray(cut[:, ::-1] if self.mirrored else cut)
 
 

@@ -48,6 +48,21 @@ def test_a_mask_is_cut_as_its_picture_and_keeps_its_thinnest_parts() -> None:
         assert np.array_equal(shown, crop.of_mask(picture[..., 0] > 0, SIDE))
 
 
+def test_a_small_picture_is_enlarged_smoothly_and_its_mask_keeps_its_edge() -> None:
+    ramp = np.repeat(np.arange(16, dtype=np.uint8)[None, :, None] * 16, 16, axis=0).repeat(3, axis=2)
+    crop = Crop(0, 0, 16, mirrored=False)
+    enlarged = crop.of_picture(ramp, SIDE)[..., 0].astype(int)
+    assert np.diff(enlarged, axis=1).max() < 16 / 2  # a copy of the nearest pixel would step by 16
+    assert crop.of_mask(ramp[..., 0] >= 128, SIDE).sum() == SIDE * SIDE / 2
+
+
+def test_a_large_picture_is_shrunk_to_means_over_areas() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    means = picture.reshape(SIDE, 2, SIDE, 2, 3).mean((1, 3))
+    shrunk = Crop(0, 0, 128, mirrored=False).of_picture(picture, SIDE)
+    assert np.abs(shrunk - means).max() <= 1
+
+
 def test_a_sampler_of_photographs_in_memory_follows_its_seed() -> None:
     rng = np.random.default_rng(0)
     photos = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in [(64, 90, 3), (300, 200, 3)]]
