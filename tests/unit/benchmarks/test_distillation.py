@@ -28,10 +28,12 @@ from benchmarks.measuring import Spread
 from benchmarks.peak_memory import memory_of_call
 from benchmarks.published_loop import PublishedLoop
 from service.model.nano_autoencoder import NanoAutoencoderConfig
+from service.model.unet import MoebiusUNet
 from tests.small_model import UNET
 from training.architectures import STUDENTS, TEACHERS
-from training.distil import DistilTrainer, student_of
+from training.distil import DistilTrainer, refuse_unlike, student_of
 from training.latents import LatentBatch
+from training.teacher import PixelHackerUNet
 from training.teacher_config import TeacherConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -139,9 +141,12 @@ def test_the_memory_of_a_call_is_what_it_held_at_once_whatever_was_held_before()
     assert found.whole > found.added
 
 
-def test_each_size_of_the_command_line_is_there_and_has_its_pictures() -> None:
+def test_each_size_of_the_command_line_is_there_and_its_teacher_fits() -> None:
     assert tuple(SIZES) == SIZE_NAMES
     assert (SIZES["published"].side, SIZES["nano"].side) == (512, 256)
+    for size in SIZES.values():
+        with torch.device("meta"):
+            refuse_unlike(PixelHackerUNet(TEACHERS[size.teacher]), MoebiusUNet(STUDENTS[size.student]))
 
 
 def test_the_report_has_a_table_for_each_perceptual_loss() -> None:
