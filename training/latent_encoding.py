@@ -21,7 +21,7 @@ from torch import Tensor
 from service.model.autoencoder import Autoencoder
 from training.categories import FOREGROUND
 from training.frozen_autoencoder import frozen_autoencoder, weights_digest
-from training.latent_manifest import LatentCounts, LatentManifest, claim_folder, write_manifest
+from training.latent_manifest import LatentCounts, LatentManifest, claim_folder, read_manifest, write_manifest
 from training.latent_recipe import LatentRecipe, ShardPlan
 from training.latents import mapped_arrays, shard_path
 from training.masks import MaskSampler
@@ -154,10 +154,15 @@ class ShardWriter:
 def encode_recipe(recipe: LatentRecipe) -> None:
     """Run the job. Everything is opened and checked before the first picture is encoded.
 
+    Latents that are finished need no pictures: these may be gone when a run of several stages goes on.
     Raises DataError for data that is missing or wrong, RecipeError when the folder holds latents made otherwise.
     """
-    source = sample_source(recipe)
     autoencoder = frozen_autoencoder(recipe.autoencoder)
+    if _are_finished(recipe, weights_digest(autoencoder)):
+        print(f"{recipe.output}: the latents are finished; the pictures are not read again", flush=True)
+        return
+    source = sample_source(recipe)
+    _tell_of_missing_objects(recipe, source)
     encode = device_encoder(autoencoder)
     plan = recipe.shard_plan(len(source.pictures)) if recipe.mode == "cached" else None
     manifest = _manifest(recipe, source, autoencoder, encode, plan)
@@ -176,6 +181,24 @@ def encode_recipe(recipe: LatentRecipe) -> None:
         processes=int(os.environ.get("WORLD_SIZE", "1")),
     ).run()
     finish(recipe.output, manifest, plan)
+
+
+def _are_finished(recipe: LatentRecipe, weights: str) -> bool:
+    """Whether the folder has every shard that the recipe asks for, of an autoencoder of these weights."""
+    known = read_manifest(recipe.output)
+    if known is None or known.plan is None or not known.is_finished_for(recipe, weights):
+        return False
+    return all(shard_path(recipe.output, index).exists() for index in range(known.plan.shards))
+
+
+def _tell_of_missing_objects(recipe: LatentRecipe, source: SampleSource) -> None:
+    has_shapes = bool(source.cutouts or recipe.masks or len(source.pictures.foreground))
+    if not has_shapes and recipe.object_hole_probability > 0 and os.environ.get("RANK", "0") == "0":
+        print(
+            f"{recipe.output}: no object-shaped holes will be drawn, for want of objects: to have them, give "
+            "'cutouts', a folder of cut-out objects, or 'masks', a folder of the pictures' masks",
+            flush=True,
+        )
 
 
 def _manifest(
@@ -199,7 +222,13 @@ def _manifest(
 
 
 def finish(folder: Path, manifest: LatentManifest, plan: ShardPlan) -> None:
-    """Count what the shards hold and list what was skipped, when the last shard is there; whoever made it does this."""
+    """Count what the shards hold and list what was skipped, when the last shard is there; whoever made it does this.
+
+    Nothing is done when another process has done it.
+    """
+    known = read_manifest(folder)
+    if known is not None and known.plan == plan and known.counts is not None:
+        return
     paths = [shard_path(folder, index) for index in range(plan.shards)]
     if not all(path.exists() for path in paths):
         print(f"{folder}: other processes still make their shards", flush=True)

@@ -49,9 +49,24 @@ class LatentManifest(BaseModel):
             if mine[name] != theirs[name]
         ]
 
+    def is_finished_for(self, recipe: LatentRecipe, weights: str) -> bool:
+        """Whether the last shard was made, and this recipe and autoencoder ask for the same ones."""
+        return (
+            self.counts is not None
+            and self.weights == weights
+            and self.recipe.shards == recipe.shards
+            and _fixed_settings(self.recipe) == _fixed_settings(recipe)
+        )
+
     def _fixed(self) -> dict[str, Any]:
-        settings = {name: value for name, value in vars(self.recipe).items() if name not in _FREE}
-        return settings | {"the number of pictures": self.pictures, "the autoencoder": self.weights[:12]}
+        return _fixed_settings(self.recipe) | {
+            "the number of pictures": self.pictures,
+            "the autoencoder": self.weights[:12],
+        }
+
+
+def _fixed_settings(recipe: LatentRecipe) -> dict[str, Any]:
+    return {name: value for name, value in vars(recipe).items() if name not in _FREE}
 
 
 def read_manifest(folder: Path) -> LatentManifest | None:

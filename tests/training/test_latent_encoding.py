@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from tests.training.latent_data import (
     write_autoencoder,
     write_published_autoencoder,
 )
-from tests.training.picture_files import grey, write_files, write_tar
+from tests.training.picture_files import grey, square_mask, write_files, write_tar
 from training.errors import DataError, RecipeError
 from training.frozen_autoencoder import frozen_autoencoder
 from training.latent_encoding import encode_recipe, encode_samples
@@ -128,6 +129,44 @@ def test_shards_are_the_same_when_made_again_and_those_that_are_there_are_kept(t
     encode_recipe(small_recipe(tmp_path, output=tmp_path / "one", shards=3))
     assert first.stat().st_mtime_ns == made
     assert len(LatentShards(tmp_path / "one")) == 12
+
+
+def test_latents_that_are_finished_need_their_pictures_no_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = small_recipe(tmp_path, shards=2)
+    encode_recipe(recipe)
+    shutil.rmtree(recipe.photos.parent)
+    made = {path: path.stat().st_mtime_ns for path in recipe.output.iterdir()}
+    encode_recipe(recipe)
+    assert "the latents are finished" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in recipe.output.iterdir()} == made
+    (recipe.output / "0001.npz").unlink()
+    with pytest.raises(DataError, match=r"there is no .*list"):
+        encode_recipe(recipe)
+
+
+def test_finished_latents_of_an_autoencoder_that_changed_since_are_refused(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path, shards=1)
+    encode_recipe(recipe)
+    shutil.rmtree(recipe.autoencoder)
+    write_published_autoencoder(recipe.autoencoder)
+    with pytest.raises(RecipeError, match="the autoencoder is"):
+        encode_recipe(recipe)
+
+
+def test_pictures_without_objects_are_said_to_give_no_holes_of_their_shape(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_files(tmp_path / "scenes", {"a.png": grey(90)})
+    write_files(tmp_path / "masks", {"a.png": square_mask()})
+    scenes = tmp_path / "scenes"
+    encode_recipe(small_recipe(tmp_path, photos=scenes, shards=1))
+    assert "no object-shaped holes" in capsys.readouterr().out
+    masked = {"masks": tmp_path / "masks", "output": tmp_path / "of-masks"}
+    encode_recipe(small_recipe(tmp_path, photos=scenes, shards=1, **masked))
+    encode_recipe(small_recipe(tmp_path, output=tmp_path / "of-list", shards=1))
+    assert "no object-shaped holes" not in capsys.readouterr().out
 
 
 def test_a_folder_and_shards_are_encoded_as_well(tmp_path: Path) -> None:
