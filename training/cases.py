@@ -13,7 +13,7 @@ from PIL import Image
 
 from training.evaluation_masks import EvaluationMaskSampler
 from training.masks import Mask
-from training.photos import Pixels, load_cutouts, load_photos
+from training.photos import Pixels, load_cutouts, load_photos, photo_paths
 from training.samples import place_cutout
 
 KINDS = ("strokes", "boxes", "object")
@@ -40,7 +40,7 @@ def hole_of(kind: str, side: int, cutouts: list[Pixels], rng: np.random.Generato
 def photo_cases(photos: Path, cutouts: Path, *, side: int, most: int, seed: int) -> Iterator[Case]:
     """Every photograph once with each kind of hole, made [side, side]. Only the first `most` if that is not 0."""
     shapes = load_cutouts(cutouts)
-    names = [path.name for path in sorted(photos.glob("*.jpg"))][: most or None]
+    names = [path.name for path in photo_paths(photos)][: most or None]
     for index, (name, photo) in enumerate(zip(names, load_photos(photos), strict=False)):
         square = np.asarray(Image.fromarray(photo).resize((side, side), Image.Resampling.BOX))
         for number, kind in enumerate(KINDS):

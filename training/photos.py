@@ -16,11 +16,23 @@ from training.crops import random_crop
 Pixels = npt.NDArray[np.uint8]
 
 
-def _load(folder: Path, pattern: str, mode: str, content: str) -> list[Pixels]:
-    """Every picture of a folder that fits the pattern, in name order, in a mode of Pillow's."""
-    paths = sorted(folder.glob(pattern))
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def photo_paths(folder: Path) -> list[Path]:
+    """Every JPEG, PNG and WebP of a folder in name order. Raises FileNotFoundError when there is none."""
+    return _paths(folder, PHOTO_SUFFIXES, "training photographs")
+
+
+def _paths(folder: Path, suffixes: tuple[str, ...], content: str) -> list[Path]:
+    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in suffixes)
     if not paths:
-        raise FileNotFoundError(f"no {pattern} in {folder}: give the folder of {content}")
+        raise FileNotFoundError(f"no *{', *'.join(suffixes)} in {folder}: give the folder of {content}")
+    return paths
+
+
+def _load(paths: Sequence[Path], mode: str) -> list[Pixels]:
+    """The pictures, in a mode of Pillow's."""
 
     def pixels(path: Path) -> Pixels:
         with Image.open(path) as picture:
@@ -31,13 +43,13 @@ def _load(folder: Path, pattern: str, mode: str, content: str) -> list[Pixels]:
 
 
 def load_photos(folder: Path) -> list[Pixels]:
-    """Every JPEG of a folder in name order, [H, W, 3]. Raises FileNotFoundError when there is none."""
-    return _load(folder, "*.jpg", "RGB", "training photographs")
+    """The pictures of `photo_paths`, [H, W, 3]. Raises as it does."""
+    return _load(photo_paths(folder), "RGB")
 
 
 def load_cutouts(folder: Path) -> list[Pixels]:
     """Every PNG of a folder in name order, [H, W, 4] with an alpha channel. Raises as `load_photos`."""
-    return _load(folder, "*.png", "RGBA", "cut-out objects")
+    return _load(_paths(folder, (".png",), "cut-out objects"), "RGBA")
 
 
 @dataclass(frozen=True)

@@ -252,15 +252,19 @@ def test_one_pixel_makes_its_cell_a_hole() -> None:
 
 
 def test_photographs_and_cutouts_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
-    for level, name in [(200, "b.jpg"), (10, "a.jpg")]:
-        Image.new("L", (8, 8), level).save(tmp_path / name, quality=95)
-    Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(tmp_path / "object.png")
-    assert [photo[0, 0].tolist() for photo in load_photos(tmp_path)] == [[10] * 3, [200] * 3]
-    assert load_cutouts(tmp_path)[0][0, 0].tolist() == [1, 2, 3, 4]
+    levels = {"d.jpg": 200, "a.webp": 10, "c.JPEG": 150, "b.png": 60}
+    for name, level in levels.items():
+        Image.new("L", (8, 8), level).convert("RGB").save(tmp_path / name, quality=95)
+    (tmp_path / "SOURCES.tsv").write_text("no picture")
+    photos = load_photos(tmp_path)
+    assert [int(photo[0, 0, 0]) for photo in photos] == pytest.approx([10, 60, 150, 200], abs=2)
+    (tmp_path / "cutouts").mkdir()
+    Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(tmp_path / "cutouts" / "object.png")
+    assert load_cutouts(tmp_path / "cutouts")[0][0, 0].tolist() == [1, 2, 3, 4]
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"\*\.jpg"):
+    with pytest.raises(FileNotFoundError, match=r"no \*\.jpg, \*\.jpeg, \*\.png, \*\.webp in"):
         load_photos(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"\*\.png"):
         load_cutouts(tmp_path)
