@@ -10,46 +10,34 @@ from typing import Any
 import pytest
 import torch
 
-from service.model.nano_autoencoder import NanoAutoencoder
-from tests.small_model import AUTOENCODER, UNET, fill
+from tests.small_model import UNET, fill, small_autoencoder
+from tests.training.small_training import ARCHITECTURE, TEACHER, TEACHER_ARCHITECTURE, write_run
 from training.architectures import STUDENTS, TEACHERS
 from training.balancing import BalancingWeights, DistillationLosses
-from training.checkpoints import CHECKPOINT, averaged_teacher, averaged_unet, save_checkpoint
+from training.checkpoints import averaged_teacher, averaged_unet
 from training.distil import DistilRecipe, DistilTrainer, student_of
 from training.errors import RecipeError
 from training.teacher import PixelHackerUNet
-from training.teacher_config import TeacherConfig
 
-TEACHER = TeacherConfig(
-    sample_size=8, channels=(32, 64, 64), layers_per_level=1, token_width=32, cross_width=16
-)
 STEPS: dict[str, Any] = {"steps": 3, "batch": 2, "sample_every": 0, "tensorboard": False}
 
 
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(STUDENTS, "moebius-nano", UNET)
-    monkeypatch.setitem(TEACHERS, "pixelhacker-nano", TEACHER)
+    monkeypatch.setitem(STUDENTS, ARCHITECTURE, UNET)
+    monkeypatch.setitem(TEACHERS, TEACHER_ARCHITECTURE, TEACHER)
 
 
 @pytest.fixture
 def autoencoder(tmp_path: Path) -> Path:
     """The folder of an autoencoder's run."""
-    folder = tmp_path / "autoencoder"
-    folder.mkdir()
-    network = fill(NanoAutoencoder(AUTOENCODER))
-    save_checkpoint(folder / CHECKPOINT, {"average": network.state_dict(), "config": AUTOENCODER.to_dict()})
-    return folder
+    return write_run(tmp_path / "autoencoder", small_autoencoder())
 
 
 @pytest.fixture
 def teacher(tmp_path: Path) -> Path:
     """The folder of a teacher's run."""
-    folder = tmp_path / "teacher"
-    folder.mkdir()
-    network = fill(PixelHackerUNet(TEACHER))
-    save_checkpoint(folder / CHECKPOINT, {"average": network.state_dict(), "config": TEACHER.to_dict()})
-    return folder
+    return write_run(tmp_path / "teacher", fill(PixelHackerUNet(TEACHER)))
 
 
 def recipe(latents: Path, output: Path, **changes: Any) -> DistilRecipe:
@@ -57,7 +45,7 @@ def recipe(latents: Path, output: Path, **changes: Any) -> DistilRecipe:
         **{
             "latents": latents,
             "output": output,
-            "architecture": "moebius-nano",
+            "architecture": ARCHITECTURE,
             "perceptual_stages": 1,
             "perceptual_crop": 4,
             "matrix_learning_rate": 5e-3,
@@ -156,13 +144,13 @@ def test_the_student_starts_from_the_run_that_the_recipe_names(latents: Path, tm
 
 def test_a_teacher_is_no_student(latents: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="moebius"):
-        DistilTrainer(recipe(latents, tmp_path / "student", architecture="pixelhacker-nano"))
+        DistilTrainer(recipe(latents, tmp_path / "student", architecture=TEACHER_ARCHITECTURE))
 
 
 def test_a_teacher_of_another_shape_is_refused(
     latents: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STUDENTS, "moebius-nano", replace(UNET, channels=(32, 96)))
+    monkeypatch.setitem(STUDENTS, ARCHITECTURE, replace(UNET, channels=(32, 96)))
     with pytest.raises(RecipeError, match="channels"):
         DistilTrainer(recipe(latents, tmp_path / "student", teacher=teacher))
 
@@ -174,3 +162,37 @@ def test_total_loss_is_what_the_trainer_minimises(latents: Path, teacher: Path, 
     found = {name: torch.as_tensor(term).item() for name, term in terms.items()}
     inner = 0.5 * found["l_task"] + 0.01 * found["a_fine"] * found["l_fine"]
     assert loss.item() == pytest.approx(0.01 * found["l_coarse"] + found["a_task"] * inner, rel=1e-5)
+
+
+def test_recomputed_activations_give_the_same_balancing_gradients_and_statistics(
+    latents: Path, teacher: Path, autoencoder: Path, tmp_path: Path
+) -> None:
+    inputs = {"teacher": teacher, "autoencoder": autoencoder}
+    kept = DistilTrainer(recipe(latents, tmp_path / "kept", **inputs))
+    recomputed = DistilTrainer(recipe(latents, tmp_path / "again", gradient_checkpointing=True, **inputs))
+    for step in range(2):
+        assert recomputed.step(step) == kept.step(step)
+    for mine, theirs in zip(recomputed.network.parameters(), kept.network.parameters(), strict=True):
+        assert mine.grad is not None
+        assert theirs.grad is not None
+        assert torch.equal(mine.grad, theirs.grad)
+    statistics = kept.network.state_dict()
+    assert all(
+        torch.equal(value, statistics[name]) for name, value in recomputed.network.state_dict().items()
+    )
+
+
+def test_bf16_balances_the_losses_as_fp32_does_up_to_its_precision(
+    latents: Path, teacher: Path, autoencoder: Path, tmp_path: Path
+) -> None:
+    inputs = {"teacher": teacher, "autoencoder": autoencoder}
+    full = DistilTrainer(recipe(latents, tmp_path / "full", **inputs))
+    half = DistilTrainer(recipe(latents, tmp_path / "half", mixed_precision="bf16", **inputs))
+    fill(full.network)
+    fill(half.network)
+    terms = half.step(0)
+    assert terms == pytest.approx(full.step(0), rel=0.2)
+    assert all(math.isfinite(value) for value in terms.values())
+    for parameter in half.network.parameters():
+        assert parameter.dtype == torch.float32
+        assert parameter.isfinite().all()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from PIL import Image
 from torch import Tensor, nn
 
@@ -26,14 +25,6 @@ from training.run_log import Picture
 @pytest.fixture(autouse=True)
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(STUDENTS, ARCHITECTURE, UNET)
-
-
-@pytest.fixture
-def fresh_processes() -> Iterator[None]:
-    """A process has one precision for good: let the test have its own."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def weights(network: nn.Module) -> Tensor:
@@ -107,10 +98,10 @@ def test_a_tensor_that_is_not_the_global_batch_is_not_shared(latents: Path, tmp_
         trainer.share("noise", torch.zeros(2, 3))
 
 
-@pytest.mark.usefixtures("fresh_processes")
-def test_bf16_computes_in_half_and_keeps_weights_whole(latents: Path, tmp_path: Path) -> None:
+def test_bf16_computes_in_half_and_keeps_weights_whole_beside_a_run_in_fp32(
+    latents: Path, tmp_path: Path
+) -> None:
     full = DiffusionTrainer(small_recipe(latents, tmp_path)).step(0)
-    AcceleratorState._reset_state(reset_partial_state=True)
     trainer = DiffusionTrainer(small_recipe(latents, tmp_path, mixed_precision="bf16"))
     seen: set[torch.dtype] = set()
     trainer.network.get_submodule("diff_model.conv_in.conv_pw").register_forward_hook(

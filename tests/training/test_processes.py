@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.small_model import UNET
-from tests.training.small_training import ARCHITECTURE, BalancedTrainer, small_recipe, write_recipe
+from tests.training.small_training import ARCHITECTURE, STUDENT, Distillation, write_sections
+from training.__main__ import run_stages
 from training.architectures import STUDENTS
 from training.checkpoints import load_checkpoint
 
@@ -26,26 +27,58 @@ ACCELERATE = (
     *("accelerate.commands.launch", "--use_fsdp", "--fsdp_version", "2", "--num_processes", "2"),
     *("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"),
 )
-LOOP = {"frozen_batch_norm": True}
+EVERY_STEP = {"checkpoint_every": 1, "keep_every": 1}
+STAGES = ["few-step", "distil"]
 
 
 @pytest.fixture(autouse=True)
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(STUDENTS, ARCHITECTURE, UNET)
+    monkeypatch.setitem(STUDENTS, ARCHITECTURE, STUDENT)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The two kinds of distillation, one after the other, in folders of their own."""
+
+    inputs: Distillation
+    folder: Path
+
+    def recipe(self, *, few_step: dict[str, Any], distil: dict[str, Any]) -> Path:
+        """The file of both, with statistics frozen."""
+        self.folder.mkdir(exist_ok=True)
+        frozen = {"frozen_batch_norm": True}
+        sections = {
+            "stages": {"distil": STAGES},
+            "few_step": self.inputs.few_step(self.folder / "few-step", **frozen, **few_step),
+            "distil": self.inputs.distil(self.folder / "distil", **frozen, **distil),
+        }
+        return write_sections(self.folder / "recipe.yaml", sections)
+
+    def goes_on_from(self, other: Job, step: int) -> None:
+        """Let the distillation go on where another's was after so many steps."""
+        (self.folder / "distil").mkdir(parents=True)
+        kept = other.folder / "distil" / f"checkpoint_{step:08d}.pt"
+        shutil.copy(kept, self.folder / "distil" / "checkpoint.pt")
 
 
 @pytest.fixture
-def alone(latents: Path, tmp_path: Path) -> Path:
-    """The folder of a run of one process, with the checkpoint of each of its three steps."""
-    folder = tmp_path / "alone"
-    BalancedTrainer(small_recipe(latents, folder, steps=3, checkpoint_every=1, keep_every=1, **LOOP)).run()
-    return folder
+def inputs(latents: Path, tmp_path: Path) -> Distillation:
+    return Distillation(latents, tmp_path / "inputs")
+
+
+def run_alone(inputs: Distillation, folder: Path, method: str) -> Job:
+    """Three steps of both in one process, and the checkpoint of each step."""
+    job = Job(inputs, folder)
+    loop = {"steps": 3, **EVERY_STEP}
+    run_stages(job.recipe(few_step={**loop, "method": method}, distil=loop), STAGES)
+    return job
 
 
 def launch(launcher: tuple[str, ...], recipe: Path) -> None:
-    """Run the small training job in two processes, to its end."""
+    """Run the small jobs in two processes, to their end."""
+    job = ("tests.training.small_training", "distil", "--config", str(recipe))
     finished = subprocess.run(
-        [sys.executable, "-m", *launcher, "-m", "tests.training.small_training", "--config", str(recipe)],
+        [sys.executable, "-m", *launcher, "-m", *job],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         text=True,
@@ -62,50 +95,66 @@ def loaded(path: Path) -> dict[str, Any]:
 
 
 def numbers(state: dict[str, Any], key: str) -> Tensor:
-    """All numbers under a key of a checkpoint as one vector, in the order of their names."""
+    """All numbers under a key of a checkpoint as one vector, in the order of their names; an optimizer's momenta."""
     found = state[key]
     if key == "optimizers":
-        found = {f"{name} {kind}": held[kind] for name, held in found["state"].items() for kind in held}
+        states = found["state"].items()
+        found = {name: held["momentum" if "momentum" in held else "exp_avg"] for name, held in states}
     return torch.cat([found[name].double().flatten() for name in sorted(found)])
 
 
-def assert_same(found: dict[str, Any], alone: Path, step: int) -> None:
-    """The momenta, which are sums of gradients, are equal up to rounding. The weights are as a whole: a nearly
-    singular gradient's rounding is amplified where it is orthogonalised.
+def assert_same(found: Path, alone: Path, step: int) -> None:
+    """The momenta, sums of gradients, and the weights, as parts of what the last step changed, up to rounding.
+
+    Sums in another order differ by 1e-7, which each step's network and orthogonalisation amplify: 1e-4 was seen. A
+    process that goes its own way, in its rows or its balancing, is 1e-2 apart and more.
     """
+    state = loaded(found / "checkpoint.pt")
     wanted, before = (loaded(alone / f"checkpoint_{number:08d}.pt") for number in (step, step - 1))
-    assert found["step"] == wanted["step"]
+    assert state["step"] == wanted["step"] == step
     momenta = numbers(wanted, "optimizers")
-    assert (numbers(found, "optimizers") - momenta).norm() < 1e-5 * momenta.norm()
+    assert (numbers(state, "optimizers") - momenta).norm() < 1e-3 * momenta.norm()
     for key in ("network", "average"):
         change = (numbers(wanted, key) - numbers(before, key)).norm()
         assert change > 0
-        assert (numbers(found, key) - numbers(wanted, key)).norm() < 0.01 * change
+        assert (numbers(state, key) - numbers(wanted, key)).norm() < 2e-3 * change
 
 
-def losses(folder: Path) -> list[float]:
-    """Every number of the log of losses, row by row."""
+def losses(folder: Path) -> list[dict[str, float]]:
+    """The log of losses and balancing weights, a row a step."""
     with (folder / "losses.csv").open() as file:
-        return [float(value) for row in csv.DictReader(file) for value in row.values()]
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def assert_same_losses(found: Path, alone: Path, steps: slice) -> None:
+    """Up to rounding, and to that of the log itself."""
+    mine, theirs = losses(found), losses(alone)[steps]
+    assert any(name.startswith("a_") for name in theirs[0])
+    assert mine == [pytest.approx(row, rel=1e-3, abs=1.1e-5) for row in theirs]
 
 
 @pytest.mark.slow
-def test_two_processes_match_one(latents: Path, tmp_path: Path, alone: Path) -> None:
-    folder = tmp_path / "two"
-    launch(TORCHRUN, write_recipe(tmp_path / "two.yaml", latents, folder, steps=2, **LOOP))
-    assert_same(loaded(folder / "checkpoint.pt"), alone, step=2)
-    assert losses(folder) == pytest.approx(losses(alone)[:6], rel=1e-3)
+def test_two_processes_match_one(inputs: Distillation, tmp_path: Path) -> None:
+    alone = run_alone(inputs, tmp_path / "alone", "consistency")
+    two = Job(inputs, tmp_path / "two")
+    launch(TORCHRUN, two.recipe(few_step={"steps": 3, "method": "consistency"}, distil={"steps": 3}))
+    for stage in STAGES:
+        assert_same(two.folder / stage, alone.folder / stage, step=3)
+        assert_same_losses(two.folder / stage, alone.folder / stage, slice(3))
 
 
 @pytest.mark.slow
-def test_two_sharded_processes_go_on_with_the_run_of_one_and_one_with_theirs(
-    latents: Path, tmp_path: Path, alone: Path
+def test_two_sharded_processes_that_checkpoint_gradients_go_on_with_the_run_of_one_and_one_with_theirs(
+    inputs: Distillation, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "sharded"
-    folder.mkdir()
-    shutil.copy(alone / "checkpoint_00000001.pt", folder / "checkpoint.pt")
-    launch(ACCELERATE, write_recipe(tmp_path / "two.yaml", latents, folder, steps=2, **LOOP))
-    assert_same(loaded(folder / "checkpoint.pt"), alone, step=2)
-    BalancedTrainer(small_recipe(latents, folder, steps=3, **LOOP)).run()
-    assert_same(loaded(folder / "checkpoint.pt"), alone, step=3)
-    assert losses(folder) == pytest.approx(losses(alone)[3:], rel=1e-3)
+    alone = run_alone(inputs, tmp_path / "alone", "progressive")
+    sharded = Job(inputs, tmp_path / "sharded")
+    sharded.goes_on_from(alone, step=1)
+    few_step = {"steps": 2, "method": "progressive"}
+    launch(ACCELERATE, sharded.recipe(few_step=few_step, distil={"steps": 2, "gradient_checkpointing": True}))
+    assert_same(sharded.folder / "few-step", alone.folder / "few-step", step=2)
+    assert_same_losses(sharded.folder / "few-step", alone.folder / "few-step", slice(2))
+    assert_same(sharded.folder / "distil", alone.folder / "distil", step=2)
+    run_stages(sharded.recipe(few_step={}, distil={"steps": 3}), ["distil"])
+    assert_same(sharded.folder / "distil", alone.folder / "distil", step=3)
+    assert_same_losses(sharded.folder / "distil", alone.folder / "distil", slice(1, 3))

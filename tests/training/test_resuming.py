@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 import torch
 
-from tests.small_model import UNET
-from tests.training.small_training import ARCHITECTURE, BalancedTrainer, small_recipe, write_recipe
+from tests.training.small_training import ARCHITECTURE, STUDENT, Distillation, write_sections
 from training.architectures import STUDENTS
 from training.checkpoints import load_checkpoint
+from training.jobs import JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = 10
+LOOP = {"steps": 10, "checkpoint_every": 1}
 
 
 @pytest.fixture(autouse=True)
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(STUDENTS, ARCHITECTURE, UNET)
+    monkeypatch.setitem(STUDENTS, ARCHITECTURE, STUDENT)
 
 
 @pytest.fixture(autouse=True)
@@ -38,13 +38,18 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-class Run:
-    """One process of the small training job, which ends before its last step."""
+@pytest.fixture
+def inputs(latents: Path, tmp_path: Path) -> Distillation:
+    return Distillation(latents, tmp_path / "inputs")
 
-    def __init__(self, recipe: Path, folder: Path) -> None:
+
+class Run:
+    """One process of a small job, which ends before its last step."""
+
+    def __init__(self, job: str, recipe: Path, folder: Path) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.training.small_training", "--config", str(recipe)],
+            [sys.executable, "-m", "tests.training.small_training", job, "--config", str(recipe)],
             cwd=ROOT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
@@ -88,30 +93,53 @@ def assert_equal(found: Any, wanted: Any) -> None:
         assert found == wanted
 
 
+def assert_same_end(broken: Path, unbroken: Path) -> None:
+    """The same last checkpoint and the same log."""
+    assert_equal(load_checkpoint(broken / "checkpoint.pt"), load_checkpoint(unbroken / "checkpoint.pt"))
+    assert (broken / "losses.csv").read_text() == (unbroken / "losses.csv").read_text()
+
+
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_ends_with_the_weights_of_an_unbroken_one(
-    latents: Path, tmp_path: Path
+    inputs: Distillation, tmp_path: Path
 ) -> None:
-    loop = {"steps": STEPS, "checkpoint_every": 1}
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    recipe = write_recipe(tmp_path / "recipe.yaml", latents, broken, **loop)
+    recipe = write_sections(tmp_path / "recipe.yaml", {"distil": inputs.distil(broken, **LOOP)})
     rng = random.Random()
 
-    run = Run(recipe, broken)
+    run = Run("distil", recipe, broken)
     some = run.checkpoints(rng.randint(1, 3))
     assert run.end(signal.SIGKILL, lambda: some() and rng.random() < 0.01) == -signal.SIGKILL
 
     partial = broken / "checkpoint.partial"
     partial.unlink(missing_ok=True)
-    run = Run(recipe, broken)
+    run = Run("distil", recipe, broken)
     some = run.checkpoints(rng.randint(0, 1))
     assert run.end(signal.SIGKILL, lambda: some() and partial.exists()) == -signal.SIGKILL
     assert partial.exists(), "the checkpoint had been written already"
 
-    run = Run(recipe, broken)
+    run = Run("distil", recipe, broken)
     assert run.end(signal.SIGINT, run.checkpoints(1)) == 130
 
-    BalancedTrainer(small_recipe(latents, broken, **loop)).run()
-    BalancedTrainer(small_recipe(latents, unbroken, **loop)).run()
-    assert_equal(load_checkpoint(broken / "checkpoint.pt"), load_checkpoint(unbroken / "checkpoint.pt"))
-    assert (broken / "losses.csv").read_text() == (unbroken / "losses.csv").read_text()
+    JOBS["distil"].start(recipe)
+    whole = write_sections(tmp_path / "whole.yaml", {"distil": inputs.distil(unbroken, **LOOP)})
+    JOBS["distil"].start(whole)
+    assert_same_end(broken, unbroken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["progressive", "consistency"])
+def test_so_does_a_few_step_run_by_either_method(inputs: Distillation, tmp_path: Path, method: str) -> None:
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    loop = {**LOOP, "method": method}
+    recipe = write_sections(tmp_path / "recipe.yaml", {"few_step": inputs.few_step(broken, **loop)})
+    rng = random.Random()
+
+    run = Run("few-step", recipe, broken)
+    some = run.checkpoints(rng.randint(1, 4))
+    assert run.end(signal.SIGKILL, lambda: some() and rng.random() < 0.01) == -signal.SIGKILL
+
+    JOBS["few-step"].start(recipe)
+    whole = write_sections(tmp_path / "whole.yaml", {"few_step": inputs.few_step(unbroken, **loop)})
+    JOBS["few-step"].start(whole)
+    assert_same_end(broken, unbroken)
