@@ -9,7 +9,7 @@ import pytest
 import redis
 from redis.crc import key_slot
 
-from service.contracts import Job, Params, Priority, Progress
+from service.contracts import Job, Priority, Progress
 from service.errors import JobNotFound
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
@@ -109,7 +109,8 @@ async def test_depths_are_summed_over_the_shards(
     for number in (0, 1, 1):
         await client.submit(in_shard(number))
     batch = in_shard(0)
-    await client.submit(replace(batch, params=Params(model=MODEL, seed=1, priority=Priority.BATCH)))
+    params = batch.params.model_copy(update={"priority": Priority.BATCH})
+    await client.submit(replace(batch, params=params))
     claimed(consumer)
     depths = await client.depths()
     assert depths[Priority.INTERACTIVE].waiting + depths[Priority.INTERACTIVE].running == 3
