@@ -32,7 +32,8 @@ def recurrent_gated_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor
         decay = log_decay[:, :, position].exp()[..., None]  # [B, H, K, 1]
         state = decay * state + k[:, :, position, :, None] * v[:, :, position, None]
         outputs.append((q[:, :, position, None] @ state)[:, :, 0])
-    return torch.stack(outputs, 2) * q.shape[-1] ** -0.5
+    scale: float = q.shape[-1] ** -0.5
+    return torch.stack(outputs, 2) * scale
 
 
 def chunked_gated_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
@@ -52,7 +53,8 @@ def chunked_gated_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) 
 
 def _in_chunks(x: Tensor) -> Tensor:
     """[B, H, n, D] -> [B, H, ceil(n / CHUNK), CHUNK, D], zeros at the end."""
-    return F.pad(x, (0, 0, 0, -x.shape[2] % CHUNK)).unflatten(2, (-1, CHUNK))
+    padded = F.pad(x, (0, 0, 0, -x.shape[2] % CHUNK))
+    return padded.reshape(*padded.shape[:2], -1, CHUNK, padded.shape[-1])
 
 
 def _states_before(added: Tensor, decay: Tensor) -> Tensor:
@@ -120,4 +122,4 @@ class GatedLinearAttention(nn.Module):
 
     def _by_head(self, x: Tensor) -> Tensor:
         """[B, n, H * d] -> [B, H, n, d]."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
