@@ -100,7 +100,9 @@ def test_several_processes_share_the_filling_and_end_with_the_numbers_of_one(rec
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    assert scores(shared) == scores(recipe)
+    # The processes have one thread each, this one all cores: sums of another order differ in the last digits.
+    for theirs, ours in zip(scores(shared), scores(recipe), strict=True):
+        assert theirs == pytest.approx(ours, rel=1e-5)
 
 
 def test_a_missing_folder_is_an_error_before_anything_starts(recipe: BenchmarkRecipe) -> None:
