@@ -15,11 +15,11 @@ ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
-.PHONY: help demo serve test lint format proto buf bench clean
+.PHONY: help demo serve test lint format proto dashboards buf bench clean
 .DELETE_ON_ERROR:
 
 help:  ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(SERVING)  ## Start the service, remove an object from a photo over HTTP, write out/, stop
 	$(BIN)/python scripts/demo.py
@@ -30,11 +30,12 @@ serve: $(SERVING)  ## Start the service and keep it up until Ctrl-C; make serve 
 test: $(EVERYTHING)  ## All tests; make test TESTS=tests/unit for some
 	$(BIN)/python -m pytest $(TESTS)
 
-lint: $(EVERYTHING)  ## ruff and mypy, both strict, and whether service/pb is what proto/ gives
+lint: $(EVERYTHING)  ## ruff and mypy, both strict, and whether what is generated is up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/generate_pb.py --check
+	$(BIN)/python -m scripts.generate_dashboards --check
 
 format: $(EVERYTHING)  ## Let ruff repair what it can
 	$(BIN)/ruff check --fix .
@@ -42,6 +43,9 @@ format: $(EVERYTHING)  ## Let ruff repair what it can
 
 proto: $(EVERYTHING)  ## Make service/pb from proto/
 	$(BIN)/python scripts/generate_pb.py
+
+dashboards: $(EVERYTHING)  ## Make deploy/grafana/dashboards from scripts/dashboards
+	$(BIN)/python -m scripts.generate_dashboards
 
 buf:  ## Check the gRPC interface: lint, format, and whether it breaks clients of the last release; needs npm
 	@command -v npm >/dev/null || { echo 'SKIPPED: buf comes from npm, which is not here' >&2; exit 0; }; \

@@ -1,0 +1,70 @@
+"""Makes deploy/grafana/dashboards from scripts/dashboards. `--check` compares instead of writing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from scripts.dashboards import batching, jobs, resources, service
+
+FOLDER = Path(__file__).resolve().parents[1] / "deploy" / "grafana" / "dashboards"
+BOARDS = {
+    "service.json": service.board,
+    "batching.json": batching.board,
+    "jobs.json": jobs.board,
+    "resources.json": resources.board,
+}
+
+
+def generated() -> dict[str, str]:
+    """What the folder should hold: JSON by file name."""
+    return {name: _text(board()) for name, board in BOARDS.items()}
+
+
+def _text(board: Dashboard) -> str:
+    built = board.build()
+    for number, panel in enumerate(built.panels or (), start=1):
+        panel.id_val = number
+    return JSONEncoder(sort_keys=True, indent=2).encode(built) + "\n"
+
+
+def differences() -> list[str]:
+    """Files of the folder that are missing, left over or other than the modules give."""
+    wanted = generated()
+    found = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.json")}
+    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+
+
+def write() -> None:
+    """Bring the folder up to date."""
+    wanted = generated()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for path in FOLDER.glob("*.json"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (FOLDER / name).write_text(text, "utf-8")
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare only; exit with 1 where a file differs")
+    if not parser.parse_args().check:
+        write()
+        return 0
+    different = differences()
+    for name in different:
+        print(
+            f"deploy/grafana/dashboards/{name} is not what scripts/dashboards gives: run make dashboards",
+            file=sys.stderr,
+        )
+    return int(bool(different))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
