@@ -29,6 +29,9 @@ ACCELERATE = (
 )
 EVERY_STEP = {"checkpoint_every": 1, "keep_every": 1}
 STAGES = ["few-step", "distil"]
+# At the third, a unit of the perceptual loss's network lies so near the kink of its ReLU6 that rounding, even by
+# another number of threads, moves it across, and the gradient by 1e-3.
+STEPS = 2
 
 
 @pytest.fixture(autouse=True)
@@ -67,9 +70,9 @@ def inputs(latents: Path, tmp_path: Path) -> Distillation:
 
 
 def run_alone(inputs: Distillation, folder: Path, method: str) -> Job:
-    """Three steps of both in one process, and the checkpoint of each step."""
+    """Two steps of both in one process, and the checkpoint of each step."""
     job = Job(inputs, folder)
-    loop = {"steps": 3, **EVERY_STEP}
+    loop = {"steps": STEPS, **EVERY_STEP}
     run_stages(job.recipe(few_step={**loop, "method": method}, distil=loop), STAGES)
     return job
 
@@ -103,21 +106,21 @@ def numbers(state: dict[str, Any], key: str) -> Tensor:
     return torch.cat([found[name].double().flatten() for name in sorted(found)])
 
 
-def assert_same(found: Path, alone: Path, step: int) -> None:
+def assert_same(found: Path, alone: Path) -> None:
     """The momenta, sums of gradients, and the weights, as parts of what the last step changed, up to rounding.
 
-    Sums in another order differ by 1e-7, which each step's network and orthogonalisation amplify: 1e-4 was seen. A
-    process that goes its own way, in its rows or its balancing, is 1e-2 apart and more.
+    Sums in another order differ by 1e-7, which a step's network and orthogonalisation amplify: 6e-6 was seen of
+    momenta, 8e-5 of weights. A process that goes its own way, in its rows or its balancing, is 1e-2 apart and more.
     """
     state = loaded(found / "checkpoint.pt")
-    wanted, before = (loaded(alone / f"checkpoint_{number:08d}.pt") for number in (step, step - 1))
-    assert state["step"] == wanted["step"] == step
+    wanted, before = (loaded(alone / f"checkpoint_{number:08d}.pt") for number in (STEPS, STEPS - 1))
+    assert state["step"] == wanted["step"] == STEPS
     momenta = numbers(wanted, "optimizers")
-    assert (numbers(state, "optimizers") - momenta).norm() < 1e-3 * momenta.norm()
+    assert (numbers(state, "optimizers") - momenta).norm() < 1e-4 * momenta.norm()
     for key in ("network", "average"):
         change = (numbers(wanted, key) - numbers(before, key)).norm()
         assert change > 0
-        assert (numbers(state, key) - numbers(wanted, key)).norm() < 2e-3 * change
+        assert (numbers(state, key) - numbers(wanted, key)).norm() < 1e-3 * change
 
 
 def losses(folder: Path) -> list[dict[str, float]]:
@@ -137,10 +140,10 @@ def assert_same_losses(found: Path, alone: Path, steps: slice) -> None:
 def test_two_processes_match_one(inputs: Distillation, tmp_path: Path) -> None:
     alone = run_alone(inputs, tmp_path / "alone", "consistency")
     two = Job(inputs, tmp_path / "two")
-    launch(TORCHRUN, two.recipe(few_step={"steps": 3, "method": "consistency"}, distil={"steps": 3}))
+    launch(TORCHRUN, two.recipe(few_step={"steps": STEPS, "method": "consistency"}, distil={"steps": STEPS}))
     for stage in STAGES:
-        assert_same(two.folder / stage, alone.folder / stage, step=3)
-        assert_same_losses(two.folder / stage, alone.folder / stage, slice(3))
+        assert_same(two.folder / stage, alone.folder / stage)
+        assert_same_losses(two.folder / stage, alone.folder / stage, slice(STEPS))
 
 
 @pytest.mark.slow
@@ -150,11 +153,12 @@ def test_two_sharded_processes_that_checkpoint_gradients_go_on_with_the_run_of_o
     alone = run_alone(inputs, tmp_path / "alone", "progressive")
     sharded = Job(inputs, tmp_path / "sharded")
     sharded.goes_on_from(alone, step=1)
-    few_step = {"steps": 2, "method": "progressive"}
-    launch(ACCELERATE, sharded.recipe(few_step=few_step, distil={"steps": 2, "gradient_checkpointing": True}))
-    assert_same(sharded.folder / "few-step", alone.folder / "few-step", step=2)
-    assert_same_losses(sharded.folder / "few-step", alone.folder / "few-step", slice(2))
-    assert_same(sharded.folder / "distil", alone.folder / "distil", step=2)
-    run_stages(sharded.recipe(few_step={}, distil={"steps": 3}), ["distil"])
-    assert_same(sharded.folder / "distil", alone.folder / "distil", step=3)
-    assert_same_losses(sharded.folder / "distil", alone.folder / "distil", slice(1, 3))
+    few_step = {"steps": 1, "method": "progressive"}
+    launch(
+        ACCELERATE, sharded.recipe(few_step=few_step, distil={"steps": STEPS, "gradient_checkpointing": True})
+    )
+    assert_same(sharded.folder / "distil", alone.folder / "distil")
+    assert_same_losses(sharded.folder / "distil", alone.folder / "distil", slice(1, STEPS))
+    run_stages(sharded.recipe(few_step={**few_step, "steps": STEPS}, distil={}), ["few-step"])
+    assert_same(sharded.folder / "few-step", alone.folder / "few-step")
+    assert_same_losses(sharded.folder / "few-step", alone.folder / "few-step", slice(STEPS))
