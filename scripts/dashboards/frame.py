@@ -6,6 +6,8 @@ them on, so that the next dashboard shows the same part of the service over the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as schema
@@ -27,7 +29,7 @@ def framed(uid: str, title: str, description: str) -> build.Dashboard:
         .refresh("10s")
         .timezone("browser")
         .tooltip(schema.DashboardCursorSync.CROSSHAIR)
-        .variables(_variables())
+        .variables([_Plain(variable) for variable in _variables()])
         .link(_links())
         .annotation(_Alerts())
     )
@@ -57,6 +59,18 @@ def _choice(name: str, label: str, series: str, values_of: str) -> build.QueryVa
         .include_all(True)
         .current(ALL)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain(Builder[schema.VariableModel]):
+    """Leaves out what the SDK gives every variable, and Grafana's schema knows of intervals alone."""
+
+    variable: Builder[schema.VariableModel]
+
+    def build(self) -> schema.VariableModel:
+        model = self.variable.build()
+        model.auto = model.auto_min = model.auto_count = None
+        return model
 
 
 def _links() -> build.DashboardLink:
