@@ -14,6 +14,7 @@ from service.errors import InpaintError
 RESULTS = Path(__file__).resolve().parent / "results"
 NAMES = {
     "engine": "the backends on one model",
+    "curves": "step time by batch size, as a worker measures it",
     "serving": "step batching against whole-request batching under Poisson arrivals",
     "overhead": "what the server itself costs, beside LitServe",
     "scale": "throughput with 1 to 8 workers, and of the queue alone",
