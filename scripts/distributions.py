@@ -47,6 +47,7 @@ def declared(extras: Iterable[str]) -> list[Requirement]:
     return found
 
 
+@cache
 def installed(name: str) -> Distribution | None:
     """The distribution of this name that is installed beside this interpreter."""
     try:
