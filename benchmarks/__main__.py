@@ -18,6 +18,7 @@ NAMES = {
     "serving": "step batching against whole-request batching under Poisson arrivals",
     "overhead": "what the server itself costs, beside LitServe",
     "scale": "throughput with 1 to 8 workers, and of the queue alone",
+    "queue_cost": "what a job costs the queue's server, and how many jobs it bears",
     "independence": "a picture alone and in every company",
     "soak": "memory and keys under steady load",
     "distillation": "a training step, with and without cached latents, beside the published loop's structure",

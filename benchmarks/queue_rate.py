@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import threading
 from multiprocessing.connection import Connection
 from time import perf_counter
@@ -17,18 +18,20 @@ CLAIMERS = 8
 SUBMITTERS = 32  # submits in flight, from one process
 WAKE_WAIT = 0.2  # seconds; what a lost wake message costs
 CLIENT = "benchmark"
-RESULT = Result(pictures=(b"picture",), content_type="image/png", seeds=(1,), model="dummy")
+SMALL = 5  # bytes of a picture
 
 
-def jobs_per_second(url: str, jobs: int) -> float:
+def jobs_per_second(url: str, jobs: int, picture_bytes: int = SMALL) -> float:
     """Submit `jobs` while CLAIMERS processes empty the queue; over the time from the first submit to the last
-    finish.
+    finish. Each job's picture and its result have `picture_bytes`.
     """
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
     for number in range(CLAIMERS):
         ours, theirs = context.Pipe()
-        process = context.Process(target=claim_and_finish, args=(url, f"claimer-{number}", theirs))
+        process = context.Process(
+            target=claim_and_finish, args=(url, f"claimer-{number}", theirs, picture_bytes)
+        )
         process.start()
         pipes.append(ours)
         processes.append(process)
@@ -36,7 +39,7 @@ def jobs_per_second(url: str, jobs: int) -> float:
         for pipe in pipes:
             pipe.recv()
         started = perf_counter()
-        asyncio.run(_submit_all(url, jobs))
+        asyncio.run(_submit_all(url, jobs, os.urandom(picture_bytes)))
         finished = 0
         while finished < jobs:
             for pipe in pipes:
@@ -50,8 +53,11 @@ def jobs_per_second(url: str, jobs: int) -> float:
             process.join()
 
 
-def claim_and_finish(url: str, name: str, pipe: Connection) -> None:
+def claim_and_finish(url: str, name: str, pipe: Connection, picture_bytes: int) -> None:
     """A process of its own: claims one job at a time; answers how many are finished, until told to stop."""
+    result = Result(
+        pictures=(os.urandom(picture_bytes),), content_type="image/png", seeds=(1,), model="dummy"
+    )
     settings = Settings(queue_shards=1)
     model = ServedModel(settings.model, 256, "dummy", "cpu", "fp32", "")
     consumer = QueueConsumer(url, settings, WorkerRegistration(name, (model,), places=1))
@@ -69,13 +75,15 @@ def claim_and_finish(url: str, name: str, pipe: Connection) -> None:
         woken.clear()
         claims = consumer.claim([settings.model], places=1, idle=True).claims
         for claim in claims:
-            finished += consumer.finish(claim, RESULT)
+            finished += consumer.finish(claim, result)
         if not claims:
             woken.wait(WAKE_WAIT)
 
 
-async def _submit_all(url: str, jobs: int) -> None:
-    settings = Settings(max_queued_jobs=jobs + 1, max_client_share=1)
+async def _submit_all(url: str, jobs: int, image: bytes) -> None:
+    settings = Settings(
+        max_queued_jobs=jobs + 1, max_queued_bytes=2 * jobs * (len(image) + 4), max_client_share=1
+    )
     queue = QueueClient(url, settings)
     deadline = await queue.now() + 3600.0
     params = Params(model=settings.model, seed=1, steps=20, guidance_scale=2.0)
@@ -83,7 +91,7 @@ async def _submit_all(url: str, jobs: int) -> None:
 
     async def submit() -> None:
         for _ in left:
-            await queue.submit(Job(queue.new_job_id(CLIENT), CLIENT, params, b"image", b"mask", deadline))
+            await queue.submit(Job(queue.new_job_id(CLIENT), CLIENT, params, image, b"mask", deadline))
 
     try:
         await asyncio.gather(*(submit() for _ in range(SUBMITTERS)))
