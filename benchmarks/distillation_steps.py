@@ -136,11 +136,11 @@ def fill_zeros(network: nn.Module) -> None:
 def set_perceptual(trainer: DistilTrainer, size: Size, kind: str) -> None:
     """Let the trainer judge by "features" of decoded crops, or have no perceptual loss: "none"."""
     assert trainer.autoencoder is not None
-    trainer.perceptual = None
+    trainer.perceptual.distance = None
     if kind == "features":
         with redirect_stdout(StringIO()):  # the features' package tells that it has read its weights
             judge = DecodedFeatures(trainer.autoencoder, FEATURE_STAGES, size.crop)
-        trainer.perceptual = judge.to(trainer.device)
+        trainer.perceptual.distance = judge.to(trainer.device)
 
 
 def gradient_steps(trainer: DistilTrainer, size: Size) -> dict[str, Callable[[], None]]:

@@ -59,7 +59,7 @@ class PublishedLoop:
             taught = self.teacher.forward_with_blocks(*inputs)
         predicted, feature = self.trainer.model(*inputs)
         implied = clean_latents(noised.noisy, predicted, noised.alpha, "epsilon")
-        perceptual = self.trainer.perceptual
+        perceptual = self.trainer.perceptual.distance
         terms = DistillationLosses(
             task=F.mse_loss(predicted, noised.target),
             coarse=F.mse_loss(feature, taught.blocks[first_up_level(self.teacher)]),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from service.model.config import UNetConfig
 from service.model.nano_autoencoder import NanoAutoencoder, NanoAutoencoderConfig
@@ -43,32 +45,28 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     return state
 
 
-def _required(folder: Path) -> dict[str, Any]:
-    state = load_checkpoint(folder / CHECKPOINT)
-    if state is None:
-        raise FileNotFoundError(f"no {CHECKPOINT} in {folder}: run the training job that writes it first")
-    return state
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def averaged_autoencoder(folder: Path) -> NanoAutoencoder:
     """The averaged autoencoder of a training run, in evaluation mode. Raises FileNotFoundError without a checkpoint."""
-    state = _required(folder)
-    network = NanoAutoencoder(NanoAutoencoderConfig.from_dict(state["config"]))
-    network.load_state_dict(state["average"])
-    return network.eval()
+    return _averaged(folder, lambda config: NanoAutoencoder(NanoAutoencoderConfig.from_dict(config)))
 
 
 def averaged_unet(folder: Path) -> MoebiusUNet:
     """The averaged U-Net of a training run, in evaluation mode. Raises FileNotFoundError without a checkpoint."""
-    state = _required(folder)
-    network = MoebiusUNet(UNetConfig.from_dict(state["config"]))
-    network.load_state_dict(state["average"])
-    return network.eval()
+    return _averaged(folder, lambda config: MoebiusUNet(UNetConfig.from_dict(config)))
 
 
 def averaged_teacher(folder: Path) -> PixelHackerUNet:
     """The averaged teacher of a training run, in evaluation mode. Raises FileNotFoundError without a checkpoint."""
-    state = _required(folder)
-    network = PixelHackerUNet(TeacherConfig.from_dict(state["config"]))
+    return _averaged(folder, lambda config: PixelHackerUNet(TeacherConfig.from_dict(config)))
+
+
+def _averaged(folder: Path, build: Callable[[dict[str, Any]], Network]) -> Network:
+    state = load_checkpoint(folder / CHECKPOINT)
+    if state is None:
+        raise FileNotFoundError(f"no {CHECKPOINT} in {folder}: run the training job that writes it first")
+    network = build(state["config"])
     network.load_state_dict(state["average"])
     return network.eval()

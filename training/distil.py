@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from service.model.unet import MoebiusUNet
-from training.balancing import DistillationLosses, GradientBalancer, linearised, total_loss
+from training.balancing import DistillationLosses, GradientBalancer, total_loss
 from training.denoising import DenoisingRecipe, DenoisingTrainer
 from training.errors import RecipeError
-from training.noising import clean_latents, masked_mean_square
-from training.perceptual import PerceptualRecipe, open_perceptual_loss
+from training.noising import masked_mean_square
+from training.perceptual import PerceptualLoss, PerceptualRecipe
 from training.pretrained import pretrained_teacher
 from training.teacher import PixelHackerUNet
 
@@ -46,7 +46,7 @@ class StudentWithFeature(nn.Module):
 
 
 class DistilTrainer(DenoisingTrainer):
-    """Trains a `MoebiusUNet` by its recipe. Raises RecipeError for another architecture, FileNotFoundError where the
+    """Trains a `MoebiusUNet` by its recipe. Raises RecipeError for another architecture, DataError where the
     teacher is missing.
     """
 
@@ -57,9 +57,7 @@ class DistilTrainer(DenoisingTrainer):
         if teacher is not None:
             refuse_unlike(teacher, student_of(self))
         self.teacher = teacher.requires_grad_(requires_grad=False).to(self.device) if teacher else None
-        self.perceptual = open_perceptual_loss(recipe, self.autoencoder, log=self.processes.say)
-        if self.perceptual is not None:
-            self.perceptual.to(self.device)
+        self.perceptual = PerceptualLoss(recipe, self.autoencoder, device=self.device, log=self.processes.say)
         self.balancer = student_balancer(self)
 
     def forward_module(self) -> nn.Module:
@@ -73,14 +71,18 @@ class DistilTrainer(DenoisingTrainer):
         with self.balancer.recording():
             predicted, feature = self.model(*inputs)
         mask = self.place("mask", batch.mask)
-        alpha = self.place("alpha", noised.alpha)
         terms = DistillationLosses(
             masked_mean_square(
                 predicted, self.place("target", noised.target), mask, self.recipe.known_weight
             ),
             *self._teacher_losses(inputs, predicted, feature, mask),
-            self._perceptual_loss(
-                inputs[0][:, :4], predicted, alpha, self.place("latents", batch.latents), mask
+            self.perceptual.of_prediction(
+                inputs[0][:, :4],
+                predicted,
+                self.place("alpha", noised.alpha),
+                self.recipe.prediction_type,
+                latents=self.place("latents", batch.latents),
+                mask=mask,
             ),
         )
         weights = self.balancer.weights(terms)
@@ -96,16 +98,6 @@ class DistilTrainer(DenoisingTrainer):
             taught = self.teacher.forward_with_blocks(*inputs)
         coarse = F.mse_loss(feature, taught.blocks[first_up_level(self.teacher)].float())
         return coarse, masked_mean_square(predicted, taught.noise.float(), mask, self.recipe.known_weight)
-
-    def _perceptual_loss(
-        self, noisy: Tensor, predicted: Tensor, alpha: Tensor, latents: Tensor, mask: Tensor
-    ) -> Tensor | None:
-        """L_perc, between the clean latents that the prediction implies and the true ones."""
-        if self.perceptual is None:
-            return None
-        apart = predicted.detach().requires_grad_()
-        implied = clean_latents(noisy, apart, alpha, self.recipe.prediction_type)
-        return linearised(self.perceptual(implied, latents, mask), apart, predicted)
 
 
 def student_of(trainer: DenoisingTrainer) -> MoebiusUNet:

@@ -16,13 +16,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from service.artifacts import FewStepSampling
-from training.balancing import DistillationLosses, LossShares, linearised, total_loss
+from training.balancing import DistillationLosses, LossShares, total_loss
 from training.denoising import DenoisingRecipe, DenoisingTrainer, token_ids
 from training.distil import student_balancer
 from training.errors import RecipeError
 from training.noising import clean_latents, implied_velocity, masked_mean_square, move, velocity_between
-from training.perceptual import PerceptualRecipe, open_perceptual_loss
+from training.perceptual import PerceptualLoss, PerceptualRecipe
 from training.pretrained import pretrained_student
 
 CLEAN = -1
@@ -53,10 +52,6 @@ class FewStepRecipe(PerceptualRecipe, DenoisingRecipe):
         self._require("timesteps", min(self.timesteps) > 0 and max(self.timesteps) < 1000, "from 1 to 999")
         self._require("teacher_steps", self.teacher_steps >= 1, "at least 1")
 
-    def sampling(self) -> FewStepSampling:
-        """How the service samples from what this trains."""
-        return FewStepSampling(timesteps=self.timesteps, guidance_scale=self.guidance_scale)
-
 
 class FewStepTrainer(DenoisingTrainer):
     """Trains a `MoebiusUNet` by its recipe. The teacher and the average judge on this process's own rows."""
@@ -70,11 +65,11 @@ class FewStepTrainer(DenoisingTrainer):
                 "method: consistency asks the whole average at every step: use DDP, or progressive"
             )
         self.teacher = teacher.requires_grad_(requires_grad=False).to(self.device)
-        self.perceptual = open_perceptual_loss(recipe, self.autoencoder, log=self.processes.say)
-        if self.perceptual is not None:
-            self.perceptual.to(self.device)
+        self.perceptual = PerceptualLoss(recipe, self.autoencoder, device=self.device, log=self.processes.say)
         self.balancer = student_balancer(self)
         self.path = teacher_timesteps(recipe.timesteps, recipe.teacher_steps)
+        with_end = torch.cat([self.alphas_cumprod, torch.ones(1)])  # index CLEAN is the end
+        self.path_alphas = with_end[torch.tensor(self.path)]
 
     def losses(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
         """The balanced distances from the true latents and from where the teacher goes, and the perceptual loss."""
@@ -98,7 +93,9 @@ class FewStepTrainer(DenoisingTrainer):
         terms = DistillationLosses(
             task=masked_mean_square(velocity, true, mask, recipe.known_weight),
             fine=masked_mean_square(velocity, taught, mask, recipe.known_weight),
-            perceptual=self.perceptual_loss(noisy, velocity, alpha, latents, mask),
+            perceptual=self.perceptual.of_prediction(
+                noisy, velocity, alpha, "v_prediction", latents=latents, mask=mask
+            ),
         )
         weights = self.balancer.weights(terms)
         shares = LossShares(
@@ -114,8 +111,7 @@ class FewStepTrainer(DenoisingTrainer):
 
     def alpha_at(self, place: Tensor) -> Tensor:
         """The cumulated alpha [b, 1, 1, 1] of places [b] on the teacher's path, 1 at its end."""
-        with_end = torch.cat([self.alphas_cumprod, torch.ones(1)])  # index CLEAN is the end
-        return with_end[torch.tensor(self.path)].to(place.device)[place].view(-1, 1, 1, 1)
+        return self.path_alphas.to(place.device)[place].view(-1, 1, 1, 1)
 
     @torch.no_grad()
     def target(self, inputs: tuple[Tensor, Tensor, Tensor], start: Tensor, category: Tensor) -> Tensor:
@@ -149,16 +145,6 @@ class FewStepTrainer(DenoisingTrainer):
         prediction = self.average.network(torch.cat([moved, condition], 1), timesteps, tokens)
         clean = clean_latents(moved, prediction, alpha, self.recipe.prediction_type)
         return torch.where(alpha == 1, moved, clean)
-
-    def perceptual_loss(
-        self, noisy: Tensor, velocity: Tensor, alpha: Tensor, latents: Tensor, mask: Tensor
-    ) -> Tensor | None:
-        """Between the clean latents that the student implies and the true ones."""
-        if self.perceptual is None:
-            return None
-        apart = velocity.detach().requires_grad_()
-        implied = clean_latents(noisy, apart, alpha, "v_prediction")
-        return linearised(self.perceptual(implied, latents, mask), apart, velocity)
 
     def sample_timesteps(self) -> tuple[int, ...]:
         """The student's own."""

@@ -158,14 +158,15 @@ def encode_recipe(recipe: LatentRecipe) -> None:
     Raises DataError for data that is missing or wrong, RecipeError when the folder holds latents made otherwise.
     """
     autoencoder = frozen_autoencoder(recipe.autoencoder)
-    if _are_finished(recipe, weights_digest(autoencoder)):
+    weights = weights_digest(autoencoder)
+    if _are_finished(recipe, weights):
         print(f"{recipe.output}: the latents are finished; the pictures are not read again", flush=True)
         return
     source = sample_source(recipe)
     _tell_of_missing_objects(recipe, source)
     encode = device_encoder(autoencoder)
     plan = recipe.shard_plan(len(source.pictures)) if recipe.mode == "cached" else None
-    manifest = _manifest(recipe, source, autoencoder, encode, plan)
+    manifest = _manifest(recipe, source, autoencoder, weights, encode, plan)
     claim_folder(recipe.output, manifest)
     if plan is None:
         print(f"{recipe.output}: latents of {manifest.pictures} pictures will be encoded while training")
@@ -205,6 +206,7 @@ def _manifest(
     recipe: LatentRecipe,
     source: SampleSource,
     autoencoder: Autoencoder,
+    weights: str,
     encode: Encode,
     plan: ShardPlan | None,
 ) -> LatentManifest:
@@ -216,7 +218,7 @@ def _manifest(
         latent_side=latents.shape[-1],
         latent_channels=latents.shape[1],
         autoencoder=autoencoder.config.to_dict(),
-        weights=weights_digest(autoencoder),
+        weights=weights,
         plan=plan,
     )
 

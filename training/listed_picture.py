@@ -15,8 +15,6 @@ from training.errors import DataError
 from training.masks import Mask
 from training.photos import Pixels
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-
 
 class PictureError(DataError):
     """One entry can't be used; the others can."""

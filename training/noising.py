@@ -26,7 +26,7 @@ class NoisyLatents:
 
 
 def log_normal_timesteps(count: int) -> Tensor:
-    """T = floor(1000 sigmoid(z)), z normal, [count]: most of them in the middle, as published."""
+    """Timesteps floor(1000 sigmoid(z)), z normal, [count]: most of them in the middle, as published."""
     return (TIMESTEPS * torch.randn(count).sigmoid()).long().clamp(0, TIMESTEPS - 1)
 
 

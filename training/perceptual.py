@@ -11,9 +11,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from service.engine.sampler import PredictionType
 from service.model.autoencoder import Autoencoder
+from training.balancing import linearised
 from training.errors import RecipeError
 from training.features import EfficientNetFeatures, feature_distance
+from training.noising import clean_latents
 
 PerceptualKind = Literal["auto", "e-latent-lpips", "features", "none"]
 PACKAGE = "elatentlpips"
@@ -83,6 +86,40 @@ class EnsembledLatentLPIPS(nn.Module):
         """Latents [B, 4, h, w], twice -> the mean distance, a scalar."""
         distances: Tensor = self.distance(predicted, true, normalize=False)
         return distances.mean()
+
+
+class PerceptualLoss:
+    """A recipe's perceptual loss on a device, `distance`; None where it has none."""
+
+    def __init__(
+        self,
+        recipe: PerceptualRecipe,
+        autoencoder: Autoencoder | None,
+        *,
+        device: torch.device,
+        log: Callable[[str], None],
+    ) -> None:
+        opened = open_perceptual_loss(recipe, autoencoder, log=log)
+        self.distance = None if opened is None else opened.to(device)
+
+    def of_prediction(
+        self,
+        noisy: Tensor,
+        prediction: Tensor,
+        alpha: Tensor,
+        prediction_type: PredictionType,
+        *,
+        latents: Tensor,
+        mask: Tensor,
+    ) -> Tensor | None:
+        """L_perc, between the clean latents that a prediction implies and the true ones, all [B, 4, h, w];
+        `alpha` [B, 1, 1, 1], `mask` [B, 1, h, w].
+        """
+        if self.distance is None:
+            return None
+        apart = prediction.detach().requires_grad_()
+        implied = clean_latents(noisy, apart, alpha, prediction_type)
+        return linearised(self.distance(implied, latents, mask), apart, prediction)
 
 
 def open_perceptual_loss(

@@ -16,12 +16,12 @@ from training.crops import random_crop
 Pixels = npt.NDArray[np.uint8]
 
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def photo_paths(folder: Path) -> list[Path]:
     """Every JPEG, PNG and WebP of a folder in name order. Raises FileNotFoundError when there is none."""
-    return _paths(folder, PHOTO_SUFFIXES, "training photographs")
+    return _paths(folder, PICTURE_SUFFIXES, "training photographs")
 
 
 def _paths(folder: Path, suffixes: tuple[str, ...], content: str) -> list[Path]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from training.categories import FOREGROUND
 from training.errors import DataError
-from training.listed_picture import PICTURE_SUFFIXES, PictureList
+from training.listed_picture import PictureList
+from training.photos import PICTURE_SUFFIXES
 
 
 class PictureFolder(PictureList):

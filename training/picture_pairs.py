@@ -16,9 +16,8 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 
 from training.cases import Case
 from training.errors import DataError
-from training.photos import Pixels
+from training.photos import PICTURE_SUFFIXES, Pixels
 
-SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".webp"})
 KIND = "given"
 
 
@@ -65,10 +64,10 @@ def picture_files(folder: Path) -> dict[str, Path]:
     Raises DataError where there is no folder, no picture, or two pictures of one name.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder: give one of pictures ({', '.join(sorted(SUFFIXES))})")
+        raise DataError(f"{folder} is not a folder: give one of pictures ({', '.join(PICTURE_SUFFIXES)})")
     files: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES:
+        if path.suffix.lower() not in PICTURE_SUFFIXES:
             continue
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in files:
@@ -77,7 +76,7 @@ def picture_files(folder: Path) -> dict[str, Path]:
             )
         files[name] = path
     if not files:
-        raise DataError(f"{folder} holds no picture: put some there ({', '.join(sorted(SUFFIXES))})")
+        raise DataError(f"{folder} holds no picture: put some there ({', '.join(PICTURE_SUFFIXES)})")
     return files
 
 

@@ -63,9 +63,10 @@ def estimate_statistics(network: MoebiusUNet, recipe: ReleaseRecipe) -> None:
     network.train()
     device = next(network.parameters()).device
     torch.manual_seed(recipe.seed)
+    schedule = noise_schedule()
     for step in range(recipe.statistics_batches):
         batch = source.batch(recipe.seed, step, recipe.batch)
-        noisy, timesteps = _noised(batch.latents, recipe.timesteps)
+        noisy, timesteps = _noised(batch.latents, schedule, recipe.timesteps)
         sample = torch.cat([noisy, batch.mask, batch.masked_latents], 1)  # [B, 9, h, w]
         network(*(part.to(device) for part in (sample, timesteps, token_ids(batch.category))))
     for norm in norms:
@@ -73,14 +74,14 @@ def estimate_statistics(network: MoebiusUNet, recipe: ReleaseRecipe) -> None:
     network.eval()
 
 
-def _noised(latents: Tensor, few: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _noised(latents: Tensor, schedule: Tensor, few: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Latents [B, 4, h, w] as the network meets them, and their timesteps [B]: log-normal ones, or the few in turn,
     the first of which is noise alone.
     """
     noise = torch.randn_like(latents)
     count = len(latents)
     timesteps = torch.tensor(few).repeat(count)[:count] if few else log_normal_timesteps(count)
-    noisy = add_noise(latents, timesteps, noise, noise_schedule(), "epsilon").noisy
+    noisy = add_noise(latents, timesteps, noise, schedule, "epsilon").noisy
     if few:
         noisy = torch.where((timesteps == few[0]).view(-1, 1, 1, 1), noise, noisy)
     return noisy, timesteps

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from training.categories import category_of
 from training.errors import DataError
-from training.listed_picture import PICTURE_SUFFIXES
+from training.photos import PICTURE_SUFFIXES
 
 MASK_EXTENSION = "mask.png"
 PROMPT_EXTENSIONS = ("json", "txt")

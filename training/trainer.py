@@ -61,7 +61,8 @@ class Trainer(ABC, Generic[TrainedNetwork]):
         """The loss of this process's rows of one micro-batch, a scalar, and its terms by name.
 
         PyTorch's generator has been seeded with (seed, step). Draw for the global batch, on the CPU, and pass what
-        was drawn through `share`; the loss must be a mean over samples. A term that starts with a_ is a weight.
+        was drawn through `share`, or own rows of it through `place`; the loss must be a mean over samples. A term
+        that starts with a_ is a weight.
         """
 
     def forward_module(self) -> nn.Module:

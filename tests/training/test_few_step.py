@@ -130,12 +130,6 @@ def test_a_sample_that_starts_at_the_first_timestep_starts_from_noise_alone(
     assert torch.equal(trainer.batch_seen["sample"][:, :4], torch.randn(4, 4, 8, 8))
 
 
-def test_the_recipe_says_how_the_service_samples(latents: Path, teacher: Path, tmp_path: Path) -> None:
-    sampling = recipe(latents, teacher, tmp_path / "run", guidance_scale=2.5).sampling()
-    assert sampling.timesteps == (999, 749, 499, 249)
-    assert sampling.guidance_scale == 2.5
-
-
 @pytest.mark.parametrize("timesteps", [(), (249, 499), (1000, 500), (500, 0)])
 def test_timesteps_that_can_not_be_sampled_are_refused(timesteps: tuple[int, ...], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="timesteps"):
