@@ -319,6 +319,27 @@ class QueueDepth:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelLoad:
+    """What waits for a model, and who serves it. `ready_cost` is in the unit of `queue/fairness.py:cost_of`, by
+    priority; `capacity` is what its live `workers` say they do of it a second, 0 where none has measured.
+    """
+
+    ready_cost: dict[Priority, float]
+    workers: int
+    capacity: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLoad:
+    """All that a queue holds, by priority and by model; bytes of its server, `memory_max` 0 where it has no limit."""
+
+    depths: dict[Priority, QueueDepth]
+    models: dict[str, ModelLoad]
+    memory_used: int
+    memory_max: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServedModel:
     """A model that a live worker has loaded, as `/v1/models` lists it. `sha256` is of its manifest.
 

@@ -7,6 +7,7 @@ first imported. Live gauges are those of living processes alone; of a counter, t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache, partial
 
 from prometheus_client import (
@@ -35,6 +36,18 @@ counter = partial(Counter, registry=REGISTRY)
 histogram = partial(Histogram, registry=REGISTRY)
 gauge = partial(Gauge, registry=REGISTRY)
 
+
+@dataclass(frozen=True, slots=True)
+class QueueGauge:
+    """What an edge reads from the queue at each scrape; absent while the queue does not answer. Every edge tells
+    the whole queue: aggregate with max.
+    """
+
+    name: str
+    documentation: str
+    labels: tuple[str, ...]
+
+
 HTTP_REQUESTS = counter("inpaint_http_requests", "HTTP requests answered.", ("route", "method", "code"))
 GRPC_REQUESTS = counter("inpaint_grpc_requests", "gRPC calls answered.", ("method", "code"))
 REQUEST_DURATION = histogram(
@@ -48,23 +61,26 @@ REJECTED = counter("inpaint_rejected", "Requests refused before they were enqueu
 QUEUE_WAIT = histogram(
     "inpaint_queue_wait_seconds", "From submission to the claim.", ("priority",), buckets=WAIT_BUCKETS
 )
-QUEUE_JOBS = gauge(
-    "inpaint_queue_jobs",
-    "Jobs in the queue; every edge tells all of them: aggregate with max.",
-    ("priority", "state"),
-    multiprocess_mode="livemostrecent",
-)
-OLDEST_JOB_AGE = gauge(
-    "inpaint_oldest_job_age_seconds",
-    "Age of the oldest job that waits, or 0; aggregate with max.",
-    ("priority",),
-    multiprocess_mode="livemostrecent",
-)
 JOBS = counter("inpaint_jobs", "Jobs that ended.", ("outcome",))
 REDELIVERIES = counter("inpaint_redeliveries", "Jobs put back since their worker was silent.")
 LEASE_LOST = counter("inpaint_lease_lost", "Jobs that a worker had to drop: their lease was gone.")
 SUPERSEDED_RESULTS = counter("inpaint_superseded_results", "Results thrown away: they came too late.")
 REDIS_ERRORS = counter("inpaint_redis_errors", "Commands that the queue server did not answer.", ("op",))
+
+QUEUE_JOBS = QueueGauge("inpaint_queue_jobs", "Jobs in the queue.", ("priority", "state"))
+OLDEST_JOB_AGE = QueueGauge(
+    "inpaint_oldest_job_age_seconds", "Age of the oldest job that waits, or 0.", ("priority",)
+)
+READY_COST = QueueGauge(
+    "inpaint_queue_ready_cost", "Evaluations of the network that waiting jobs need.", ("model", "priority")
+)
+WORKERS = QueueGauge("inpaint_workers", "Workers that are registered with the queue.", ("model",))
+WORKER_CAPACITY = QueueGauge(
+    "inpaint_worker_capacity", "Evaluations a second that these workers measured at their start.", ("model",)
+)
+REDIS_MEMORY = QueueGauge(
+    "inpaint_redis_memory_bytes", "Memory of the queue's server, and its limit if it has one.", ("kind",)
+)
 
 STAGE_DURATION = histogram(
     "inpaint_stage_duration_seconds", "Seconds of one stage of a job.", ("stage",), buckets=WAIT_BUCKETS
@@ -80,6 +96,12 @@ JOIN_WAIT = histogram(
     "inpaint_join_wait_steps",
     "Steps of the running batch that a claimed request waited for a place.",
     buckets=JOIN_WAIT_BUCKETS,
+)
+PLACES = gauge(
+    "inpaint_places",
+    "Places of the workers' running batches by state, taken or free.",
+    ("state",),
+    multiprocess_mode="livesum",
 )
 DEVICE_BUSY = counter("inpaint_gpu_busy_seconds", "Seconds that a device was at work, whatever its kind.")
 DEVICE_MEMORY = gauge(

@@ -14,13 +14,19 @@ from contextlib import contextmanager
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 
 from service import metrics
-from service.contracts import Priority, QueueDepth, Result, Status
+from service.contracts import TERMINAL, Priority, QueueLoad, Result, Status
 from service.errors import InpaintError
+from service.queue_gauges import QueueCollector
 
 REGISTRY = metrics.REGISTRY
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 STAGES = ("decode", "vae_encode", "denoise", "vae_decode", "encode")
 HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+for (
+    _outcome
+) in TERMINAL:  # at 0 from the start: from absent to 1 is no increase, and the first dead letter unseen
+    metrics.JOBS.labels(_outcome.value)
 
 
 def count_http_request(route: str, method: str, code: int) -> None:
@@ -52,14 +58,6 @@ def counting_rejections() -> Iterator[None]:
     except InpaintError as error:
         metrics.REJECTED.labels(error.code).inc()
         raise
-
-
-def set_queue_depths(depths: Mapping[Priority, QueueDepth]) -> None:
-    """What the queue holds now; called by an edge before it renders its page."""
-    for priority, depth in depths.items():
-        metrics.QUEUE_JOBS.labels(priority.value, "waiting").set(depth.waiting)
-        metrics.QUEUE_JOBS.labels(priority.value, "running").set(depth.running)
-        metrics.OLDEST_JOB_AGE.labels(priority.value).set(depth.oldest_age)
 
 
 def count_job(outcome: Status, jobs: int = 1) -> None:
@@ -110,6 +108,12 @@ def observe_join_wait(steps: int) -> None:
     metrics.JOIN_WAIT.observe(steps)
 
 
+def set_places(taken: int, cap: int) -> None:
+    """Items in the step that begins now, and the most that it might have; called by the worker's step loop."""
+    metrics.PLACES.labels("taken").set(taken)
+    metrics.PLACES.labels("free").set(max(0, cap - taken))
+
+
 def add_device_busy(seconds: float) -> None:
     """The device worked that long: a step, or VAE work."""
     metrics.DEVICE_BUSY.inc(seconds)
@@ -147,10 +151,18 @@ def forget_process(pid: int) -> None:
         multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
-def render_metrics() -> tuple[bytes, str]:
-    """The page for Prometheus and its content type; in multiprocess mode, of all processes of the folder."""
-    if MULTIPROCESS_VARIABLE not in os.environ:
-        return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+def render_metrics(load: QueueLoad | None = None) -> tuple[bytes, str]:
+    """The page for Prometheus and its content type; in multiprocess mode, of all processes of the folder.
+
+    `load` is what the queue holds now; without it the page says nothing of the queue, rather than something old.
+    """
+    registry = REGISTRY
+    if MULTIPROCESS_VARIABLE in os.environ:
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    page = generate_latest(registry)
+    if load is not None:
+        queue = CollectorRegistry()
+        queue.register(QueueCollector(load))
+        page += generate_latest(queue)
+    return page, CONTENT_TYPE_LATEST

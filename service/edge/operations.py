@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
 from service import telemetry
+from service.contracts import QueueLoad
 from service.edge import handlers, schemas
 from service.edge.reference_page import reference_page
 from service.edge.state import Edge
@@ -19,7 +20,7 @@ from service.queue.client import QueueClient
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
-DEPTHS_TIMEOUT = 2.0  # seconds; a scrape waits for ten, and has more to tell than the queue
+LOAD_TIMEOUT = 2.0  # seconds; a scrape waits for ten, and has more to tell than the queue
 
 
 @router.get("/livez", summary="Liveness")
@@ -45,18 +46,22 @@ async def readyz(edge: Edge) -> schemas.Ready:
 )
 async def metrics(edge: Edge) -> Response:
     """Of this process, or of all processes of a `moebius serve`; and what the queue holds."""
-    await _note_depths(edge.queue)
-    page, content_type = await run_in_threadpool(telemetry.render_metrics)
+    load = await _load_of(edge.queue)
+    page, content_type = await run_in_threadpool(telemetry.render_metrics, load)
     return Response(page, headers={"Content-Type": content_type})
 
 
-async def _note_depths(queue: QueueClient) -> None:
-    """The rest is told also while the queue does not answer: then most of all."""
+async def _load_of(queue: QueueClient) -> QueueLoad | None:
+    """None while the queue does not answer: the rest is told then, too, and most of all."""
     try:
-        async with asyncio.timeout(DEPTHS_TIMEOUT):
-            telemetry.set_queue_depths(await queue.depths())
-    except (InpaintError, TimeoutError) as error:
-        logger.warning("the queue's depths are not known", extra={"reason": str(error)})
+        async with asyncio.timeout(LOAD_TIMEOUT):
+            return await queue.load()
+    except TimeoutError:
+        telemetry.count_redis_error("load")
+        logger.warning("the queue's load is not known", extra={"reason": f"no answer in {LOAD_TIMEOUT} s"})
+    except InpaintError as error:
+        logger.warning("the queue's load is not known", extra={"reason": str(error)})
+    return None
 
 
 @router.get("/docs", include_in_schema=False)

@@ -15,7 +15,7 @@ from typing import Any, cast
 from redis.exceptions import NoScriptError, RedisError
 
 from service import telemetry
-from service.contracts import Job, JobEvent, JobStatus, Priority, QueueDepth, Result, ServedModel, Status
+from service.contracts import Job, JobEvent, JobStatus, Priority, QueueLoad, Result, ServedModel, Status
 from service.errors import (
     IdempotencyConflict,
     InternalError,
@@ -27,6 +27,7 @@ from service.errors import (
 from service.queue.clock import ServerClock
 from service.queue.connection import connect_async, queue_errors
 from service.queue.keys import UPLOAD_LIFETIME, Shard, new_job_id
+from service.queue.load import decode_load
 from service.queue.observation import Observation, decode_observation
 from service.queue.scripts import load_script
 from service.queue.served import ServedModels
@@ -39,7 +40,7 @@ POLL = 1.0  # seconds; what a lost wake message costs at most
 WATCH_POLL = 0.1  # seconds; progress is not worth a message to every edge
 OUTAGE = 5.0  # seconds that a waiter bears a silent server: a restart takes less
 PING_TIMEOUT = 2.0
-TRANSITIONS = ("submit", "observe", "cancel", "depths")
+TRANSITIONS = ("submit", "observe", "cancel", "load")
 EVENT_ID = re.compile(r"[0-9]{1,15}")
 NOT_FOUND, CANCELLED_NOW = 0, 2  # answers of lua/cancel.lua
 
@@ -139,17 +140,9 @@ class QueueClient:
         """What live workers serve, the default model first, each name once; as of a moment ago."""
         return await self._served.models()
 
-    async def depths(self) -> dict[Priority, QueueDepth]:
-        """What waits and runs, by priority, over all shards."""
-        answers = [await self._run("depths", shard, tuple(Priority)) for shard in self._shards]
-        return {
-            priority: QueueDepth(
-                waiting=sum(answer[index][0] for answer in answers),
-                running=sum(answer[index][1] for answer in answers),
-                oldest_age=max(answer[index][2] for answer in answers) / 1000,
-            )
-            for index, priority in enumerate(Priority)
-        }
+    async def load(self) -> QueueLoad:
+        """What waits and runs, who works, and how full the server is, over all shards."""
+        return decode_load([await self._run("load", shard, tuple(Priority)) for shard in self._shards])
 
     async def now(self) -> float:
         """Unix seconds of the queue's clock, which deadlines are told in."""

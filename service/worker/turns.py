@@ -201,6 +201,7 @@ class StepLoop:
 
     def _step(self) -> None:
         items = [item for job in self._jobs.values() for item in job.running]
+        telemetry.set_places(len(items), self._device.cap)
         if not items:
             return
         self._fail_each(items, self._device.step(items))

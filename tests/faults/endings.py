@@ -100,5 +100,5 @@ def nothing_is_left(server: redis.Redis, *, never_queued: Collection[str] = ()) 
         if not any(fnmatchcase(key, pattern) for pattern in structural):
             assert server.pttl(key) > 0, f"{key} has no lifetime"
     for field, value in server.hscan_iter(shard.key("ledger")):
-        if field == b"bytes" or field.startswith((b"waiting:", b"running:")):
+        if field == b"bytes" or field.startswith((b"waiting:", b"running:", b"ready:")):
             assert float(value) == pytest.approx(0, abs=1e-6), f"{field.decode()} is {value.decode()}"

@@ -54,14 +54,20 @@ class LivePrometheus:
         """
         moment = at or self.seen_at
         parameters: dict[str, str | float] = {"query": expression}
-        answer = self._ask("query", parameters if moment is None else parameters | {"time": moment})
-        result: list[dict[str, Any]] = answer["result"]
+        if moment is not None:
+            parameters["time"] = moment
+        result: list[dict[str, Any]] = self._ask("query", parameters)["result"]
         return result
 
     def query_range(self, expression: str, step: float = 1.0) -> list[dict[str, Any]]:
         """The range vector from the start to `seen_at`: for each series its `metric` and `values`."""
         end = self.seen_at or time()
-        parameters = {"query": expression, "start": self.started_at, "end": end, "step": step}
+        parameters: dict[str, str | float] = {
+            "query": expression,
+            "start": self.started_at,
+            "end": end,
+            "step": step,
+        }
         result: list[dict[str, Any]] = self._ask("query_range", parameters)["result"]
         return result
 

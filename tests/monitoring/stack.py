@@ -34,7 +34,8 @@ class MonitoredWorker(WorkerProcess):
     @property
     def address(self) -> str:
         """The host:port of its metrics."""
-        return OWN_PORT.findall(self.log)[-1].removeprefix("http://")
+        address: str = OWN_PORT.findall(self.log)[-1]
+        return address.removeprefix("http://")
 
     @property
     def came_up(self) -> bool:

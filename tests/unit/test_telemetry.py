@@ -12,14 +12,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import telemetry
-from service.contracts import Priority, QueueDepth, Result, Status
+from service.contracts import TERMINAL, Priority, QueueLoad, Result, Status
 from service.errors import EmptyMask
+from tests.unit.test_queue_gauges import LOAD
 
 
-def samples() -> dict[str, list[dict[str, str]]]:
+def samples(load: QueueLoad | None = None) -> dict[str, list[dict[str, str]]]:
     """Labels of every sample of the page, by name."""
     found: dict[str, list[dict[str, str]]] = {}
-    for family in text_string_to_metric_families(telemetry.render_metrics()[0].decode()):
+    for family in text_string_to_metric_families(telemetry.render_metrics(load)[0].decode()):
         for sample in family.samples:
             found.setdefault(sample.name, []).append(sample.labels)
     return found
@@ -77,7 +78,7 @@ def test_outcomes_redis_errors_and_backends_have_their_labels() -> None:
 
 def test_every_metric_of_the_table_is_on_the_page() -> None:
     tell_everything()
-    told = {name.removesuffix("_bucket") for name in samples()}
+    told = {name.removesuffix("_bucket") for name in samples(LOAD)}
     assert told >= {
         "inpaint_http_requests_total",
         "inpaint_grpc_requests_total",
@@ -91,6 +92,11 @@ def test_every_metric_of_the_table_is_on_the_page() -> None:
         "inpaint_rejected_total",
         "inpaint_queue_jobs",
         "inpaint_oldest_job_age_seconds",
+        "inpaint_queue_ready_cost",
+        "inpaint_workers",
+        "inpaint_worker_capacity",
+        "inpaint_redis_memory_bytes",
+        "inpaint_places",
         "inpaint_redeliveries_total",
         "inpaint_lease_lost_total",
         "inpaint_superseded_results_total",
@@ -116,8 +122,8 @@ def tell_everything() -> None:
     telemetry.observe_result(Result((b"",), "image/png", (1,), "m", stages=stages), Priority.BATCH)
     telemetry.observe_step(1, 0.1)
     telemetry.observe_join_wait(3)
+    telemetry.set_places(3, 8)
     telemetry.count_job(Status.SUCCEEDED)
-    telemetry.set_queue_depths({Priority.BATCH: QueueDepth(waiting=1, running=2, oldest_age=0.5)})
     telemetry.count_redelivery(2)
     telemetry.count_lease_lost()
     telemetry.count_superseded_result()
@@ -156,12 +162,21 @@ def test_grpc_calls_and_memory_have_their_labels() -> None:
     assert value("inpaint_gpu_memory_bytes", kind="reserved") == 20
 
 
-def test_the_page_tells_what_the_queue_holds_now() -> None:
-    telemetry.set_queue_depths({Priority.INTERACTIVE: QueueDepth(waiting=5, running=2, oldest_age=1.5)})
-    telemetry.set_queue_depths({Priority.INTERACTIVE: QueueDepth(waiting=4, running=3, oldest_age=0.0)})
-    assert value("inpaint_queue_jobs", priority="interactive", state="waiting") == 4
-    assert value("inpaint_queue_jobs", priority="interactive", state="running") == 3
-    assert value("inpaint_oldest_job_age_seconds", priority="interactive") == 0
+def test_a_page_without_a_look_at_the_queue_tells_nothing_of_it() -> None:
+    assert "inpaint_queue_jobs" in samples(LOAD)
+    assert not {"inpaint_queue_jobs", "inpaint_workers", "inpaint_redis_memory_bytes"} & set(samples())
+
+
+def test_every_way_to_end_is_counted_from_0_so_that_the_first_is_an_increase() -> None:
+    told = {labels["outcome"] for labels in samples()["inpaint_jobs_total"]}
+    assert told == {status.value for status in TERMINAL}
+
+
+def test_the_places_of_a_batch_are_taken_or_free() -> None:
+    telemetry.set_places(3, 8)
+    assert (value("inpaint_places", state="taken"), value("inpaint_places", state="free")) == (3, 5)
+    telemetry.set_places(4, 2)
+    assert value("inpaint_places", state="free") == 0
 
 
 WORKER = """
@@ -169,15 +184,14 @@ from service import telemetry
 telemetry.observe_step(4, 0.1)
 telemetry.set_worker_ready(True)
 telemetry.set_device_memory({"allocated": 1000})
+telemetry.set_places(3, 8)
 """
 EDGE = """
 from service import telemetry
 import sys
-from service.contracts import Priority, QueueDepth
+from tests.unit.test_queue_gauges import LOAD
 telemetry.count_http_request("/livez", "GET", 200)
-telemetry.set_queue_depths({Priority.BATCH: QueueDepth(9, 0, 1.0)})
-telemetry.set_queue_depths({Priority.BATCH: QueueDepth(4, 0, 1.0)})
-before = telemetry.render_metrics()[0].decode()
+before = telemetry.render_metrics(LOAD)[0].decode()
 telemetry.forget_process(int(sys.argv[1]))
 print(before, "=====", telemetry.render_metrics()[0].decode())
 """
@@ -197,11 +211,13 @@ def test_several_processes_share_one_page_and_the_dead_are_not_ready(tmp_path: P
     before, after = edge.stdout.split("=====")
     assert 'inpaint_step_duration_seconds_count{batch_bucket="4"} 2.0' in before
     assert 'inpaint_http_requests_total{code="200",method="GET",route="/livez"} 1.0' in before
-    assert 'inpaint_queue_jobs{priority="batch",state="waiting"} 4.0' in before
+    assert 'inpaint_queue_jobs{priority="batch",state="waiting"} 1.0' in before
+    assert 'inpaint_places{state="free"} 10.0' in before
     assert "inpaint_worker_ready 2.0" in before
     assert 'inpaint_gpu_memory_bytes{kind="allocated"} 2000.0' in before
     assert "inpaint_worker_ready 1.0" in after
     assert 'inpaint_gpu_memory_bytes{kind="allocated"} 1000.0' in after
+    assert "inpaint_queue_jobs" not in after
     assert 'inpaint_step_duration_seconds_count{batch_bucket="4"} 2.0' in after
 
 
@@ -211,3 +227,4 @@ def test_an_edge_alone_says_nothing_of_workers() -> None:
     assert "inpaint_worker_ready" not in page
     assert "inpaint_last_step_timestamp_seconds" not in page
     assert "inpaint_gpu_memory_bytes{" not in page
+    assert "inpaint_places{" not in page

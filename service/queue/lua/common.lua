@@ -53,6 +53,21 @@ local function charge(client, jobs, bytes)
   end
 end
 
+-- Put a job's cost into the sums of what waits or what runs. What waits is summed by priority, too.
+local function add_cost(state, priority, model, cost)
+  redis.call('HINCRBYFLOAT', LEDGER, state .. ':' .. model, cost)
+  if state == 'waiting' then redis.call('HINCRBYFLOAT', LEDGER, 'ready:' .. priority .. ':' .. model, cost) end
+end
+
+-- Take it out again. With the last job the sum by priority is gone: of jobs that a version without it queued, it
+-- knew nothing.
+local function subtract_cost(state, priority, model, cost)
+  add_cost(state, priority, model, '-' .. cost)
+  if redis.call('EXISTS', WAITING .. priority) == 0 then
+    redis.call('HDEL', LEDGER, 'ready:' .. priority .. ':' .. model)
+  end
+end
+
 -- Move a job between the lists of what waits and what runs.
 local function count_as(id, from, to)
   local _, cost, priority, model = entry_of(id)
@@ -60,8 +75,8 @@ local function count_as(id, from, to)
   local lists = {waiting = WAITING, running = RUNNING}
   redis.call('ZREM', lists[from] .. priority, id)
   redis.call('ZADD', lists[to] .. priority, redis.call('HGET', JOB .. id, 'created'), id)
-  redis.call('HINCRBYFLOAT', LEDGER, from .. ':' .. model, '-' .. cost)
-  redis.call('HINCRBYFLOAT', LEDGER, to .. ':' .. model, cost)
+  subtract_cost(from, priority, model, cost)
+  add_cost(to, priority, model, cost)
 end
 
 -- Drop a job's input and its place in every list. The input goes first: a full server has room again.
@@ -77,7 +92,7 @@ local function forget(id)
   redis.call('ZREM', (ran and RUNNING or WAITING) .. priority, id)
   redis.call('HINCRBY', LEDGER, 'bytes', -size)
   charge(client, -1, -size)
-  redis.call('HINCRBYFLOAT', LEDGER, (ran and 'running:' or 'waiting:') .. model, '-' .. cost)
+  subtract_cost(ran and 'running' or 'waiting', priority, model, cost)
 end
 
 -- End a job, for good: its status, the lifetime of what is left of it, and the news to whoever waits.

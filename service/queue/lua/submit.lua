@@ -95,7 +95,7 @@ end
 redis.call('HSET', BACKLOG, id, table.concat({size, cost, priority, #model, model, client}, ' '))
 charge(client, 1, size)
 redis.call('HINCRBY', LEDGER, 'bytes', size)
-redis.call('HINCRBYFLOAT', LEDGER, 'waiting:' .. model, cost)
+add_cost('waiting', priority, model, cost)
 redis.call('ZADD', WAITING .. priority, now, id)
 redis.call('ZADD', DEADLINES, deadline, id)
 redis.call('ZADD', READY .. model, exact(tag), id)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.contracts import Params
+from service.contracts import Params, WorkerRegistration
 from service.errors import ERROR_TABLE
 from service.imaging.formats import FORMATS
 from service.queue.client import QueueClient
-from tests.integration.edge.live_edge import FlatWorker, until
+from service.queue.consumer import QueueConsumer
+from service.queue.fairness import cost_of
+from service.settings import Settings
+from tests.integration.edge.live_edge import SERVED, FlatWorker, running_edge, until
 from tests.integration.edge.requests import FILES, submitted
+from tests.queue_server import QueueServer
 
 ROUTE = "/v1/inpaint"
 
@@ -86,6 +94,72 @@ def test_metrics_tell_what_the_queue_holds_now(client: httpx.Client, worker: Fla
         for job in jobs:
             client.delete(job["links"]["self"])
         assert (depth("running", "batch"), depth("waiting", "batch")) == (0, 0)
+
+
+def test_metrics_tell_the_cost_of_what_waits_the_workers_and_the_memory(
+    client: httpx.Client, worker: FlatWorker
+) -> None:
+    def told() -> dict[tuple[str, ...], float]:
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(client.get("/metrics").text)
+            for sample in family.samples
+        }
+
+    with worker.held():
+        jobs = [submitted(client, priority="batch", steps=10, guidance_scale=1) for _ in range(3)]
+        cost = cost_of(Params(steps=10, guidance_scale=1), places=1)
+        until(lambda: told()["inpaint_queue_ready_cost", "moebius-nano", "batch"] == 2 * cost)
+        page = told()
+        for job in jobs:
+            client.delete(job["links"]["self"])
+    assert page["inpaint_queue_ready_cost", "moebius-nano", "interactive"] == 0
+    assert page["inpaint_workers", "moebius-nano"] == 1
+    assert page["inpaint_worker_capacity", "moebius-nano"] == 0, "this worker has measured nothing"
+    assert page["inpaint_redis_memory_bytes", "used"] > 0
+
+
+QUEUE_METRICS = (
+    *("inpaint_queue_jobs", "inpaint_oldest_job_age_seconds", "inpaint_queue_ready_cost"),
+    *("inpaint_workers", "inpaint_redis_memory_bytes"),
+)
+
+
+@pytest.mark.parametrize("durable_server", ["valkey"], indirect=True)
+@pytest.mark.parametrize("fault", ["dead", "deaf"])
+def test_metrics_tell_nothing_of_a_queue_that_is_away_and_all_else(
+    durable_server: QueueServer, settings: Settings, fault: str
+) -> None:
+    """A last value would look like a queue at rest."""
+    registration = WorkerRegistration("by-hand", (SERVED,), places=1)
+    with (
+        closing(QueueConsumer(durable_server.url, settings, registration)) as consumer,
+        running_edge(durable_server.url, settings) as url,
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        consumer.register()
+        assert all(f"{name}{{" in client.get("/metrics").text for name in QUEUE_METRICS)
+        with away(durable_server, fault):
+            page = client.get("/metrics").text
+            assert not any(name in page for name in QUEUE_METRICS)
+            assert 'inpaint_redis_errors_total{op="load"}' in page
+            assert "inpaint_http_requests_total{" in page
+        until(lambda: all(f"{name}{{" in client.get("/metrics").text for name in QUEUE_METRICS))
+
+
+@contextmanager
+def away(server: QueueServer, fault: str) -> Iterator[None]:
+    """The server has ended, or hears nothing, within the block."""
+    if fault == "deaf":
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+    else:
+        server.kill()
+        yield
+        server.start()
 
 
 def test_the_description_tells_the_routes_of_jobs(client: httpx.Client) -> None:

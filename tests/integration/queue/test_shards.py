@@ -14,6 +14,7 @@ from service.errors import JobNotFound
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.embedded import EmbeddedServer
+from service.queue.fairness import cost_of
 from service.queue.keys import Shard
 from service.settings import Settings
 from tests.conftest import emptied
@@ -103,19 +104,25 @@ async def test_an_idempotency_key_always_names_the_same_shard(client: QueueClien
     assert {Shard.of(client.new_job_id(ALICE, f"order-{n}")).number for n in range(50)} == {0, 1}
 
 
-async def test_depths_are_summed_over_the_shards(
-    client: QueueClient, consumer: QueueConsumer, in_shard: Callable[[int], Job]
+async def test_the_load_is_summed_over_the_shards_and_a_worker_counts_once(
+    client: QueueClient, new_consumer: Callable[..., QueueConsumer], in_shard: Callable[[int], Job]
 ) -> None:
+    consumer = new_consumer(throughput=10.0)
     for number in (0, 1, 1):
         await client.submit(in_shard(number))
     batch = in_shard(0)
     params = batch.params.model_copy(update={"priority": Priority.BATCH})
     await client.submit(replace(batch, params=params))
+    consumer.register()
     claimed(consumer)
-    depths = await client.depths()
+    load = await client.load()
+    depths = load.depths
     assert depths[Priority.INTERACTIVE].waiting + depths[Priority.INTERACTIVE].running == 3
     assert sum(depth.running for depth in depths.values()) == 1
     assert depths[Priority.BATCH].waiting + depths[Priority.BATCH].running == 1
+    model = load.models[MODEL]
+    assert sum(model.ready_cost.values()) == 3 * cost_of(batch.params, places=1)
+    assert (model.workers, model.capacity) == (1, 10.0)
 
 
 async def test_an_id_of_a_shard_that_is_not_there_is_unknown(client: QueueClient) -> None:

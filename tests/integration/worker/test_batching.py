@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service import telemetry
 from service.contracts import Job, Params, Priority, Result, Status
 from service.imaging.retouch import Retouch, finish, prepare
 from service.queue.client import QueueClient
@@ -81,6 +82,25 @@ async def test_a_request_joins_between_two_steps_and_leaves_when_its_own_are_don
     running.engine.gate.set()
     assert (await client.wait(long.id, CLIENT)).pictures
     assert running.engine.steps == 100, "a newcomer costs those who run no step"
+
+
+async def test_the_places_of_the_running_batch_are_told(
+    client: QueueClient, new_job: NewJob, start_worker: StartWorker
+) -> None:
+    def places() -> tuple[float | None, float | None]:
+        told = telemetry.REGISTRY.get_sample_value
+        return told("inpaint_places", {"state": "taken"}), told("inpaint_places", {"state": "free"})
+
+    running = start_worker(max_batch=8)
+    await until(lambda: places() == (0, 8))
+    running.engine.gate.clear()
+    job = new_job(n=3, places=3, steps=4)
+    await client.submit(job)
+    await until(running.engine.stepping.is_set)
+    assert places() == (3, 5)
+    running.engine.gate.set()
+    await client.wait(job.id, CLIENT)
+    await until(lambda: places() == (0, 8))
 
 
 async def test_a_small_newcomer_is_done_long_before_a_big_job(
