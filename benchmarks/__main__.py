@@ -19,6 +19,7 @@ NAMES = {
     "overhead": "what the server itself costs, beside LitServe",
     "scale": "throughput with 1 to 8 workers, and of the queue alone",
     "queue_cost": "what a job costs the queue's server, and how many jobs it bears",
+    "simulation_check": "the simulation of a fleet beside the real system",
     "independence": "a picture alone and in every company",
     "soak": "memory and keys under steady load",
     "distillation": "a training step, with and without cached latents, beside the published loop's structure",

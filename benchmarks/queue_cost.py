@@ -169,8 +169,9 @@ def publish_microseconds(subscribers: int) -> float:
     channel = Shard().wake("model")
     with queue_server() as url, ExitStack() as stack:
         connection = stack.enter_context(redis.Redis.from_url(url))
+        pool = redis.ConnectionPool.from_url(url, max_connections=subscribers)
         for _ in range(subscribers):
-            subscription = redis.client.PubSub(connection.connection_pool)
+            subscription = redis.client.PubSub(pool)
             stack.callback(subscription.close)
             subscription.subscribe(channel)
             subscription.get_message(timeout=5.0)
