@@ -14,7 +14,7 @@ from grafana_foundation_sdk.models import dashboard as schema
 
 TAG = "moebius"
 DATASOURCE = schema.DataSourceRef(type_val="prometheus", uid="${datasource}")
-FIRING_ALERTS = 'ALERTS{alertstate="firing"}'
+FIRING_ALERTS = 'ALERTS{alertstate="firing", alertname=~"Inpaint.+"}'
 ALL = schema.VariableOption(selected=True, text="All", value="$__all")
 
 
@@ -41,7 +41,13 @@ def _variables() -> list[Builder[schema.VariableModel]]:
         build.DatasourceVariable("datasource").label("Data source").type("prometheus"),
         _choice("job", "Job", '{__name__=~"inpaint_queue_jobs|inpaint_backend_info"}', "job"),
         _choice("edge", "Edge", 'inpaint_queue_jobs{job=~"$job"}', "instance"),
-        _choice("model", "Model", 'inpaint_backend_info{job=~"$job"}', "model"),
+        # Models that no worker serves are in the queue's cost alone.
+        _choice(
+            "model",
+            "Model",
+            '{__name__=~"inpaint_queue_ready_cost|inpaint_backend_info", job=~"$job"}',
+            "model",
+        ),
         _choice("worker", "Worker", 'inpaint_backend_info{job=~"$job", model=~"$model"}', "instance"),
     ]
 

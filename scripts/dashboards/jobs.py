@@ -5,6 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models import units
 
+from scripts.dashboards.alert_limits import alert_limit
 from scripts.dashboards.frame import framed
 from scripts.dashboards.panels import HALF, Limit, Query, graph, number
 from scripts.dashboards.promql import (
@@ -13,9 +14,8 @@ from scripts.dashboards.promql import (
     of_all,
     of_edges,
     of_workers,
-    or_zero,
+    quantile,
     rate,
-    ratio,
     total,
 )
 
@@ -26,8 +26,18 @@ MODEL = 'model=~"$model"'
 READY_COST = of_edges("inpaint_queue_ready_cost", MODEL)
 CAPACITY = largest(of_edges("inpaint_worker_capacity", MODEL), "model")
 WORKERS = largest(of_edges("inpaint_workers", MODEL), "model")
-COST = f"sum by (model) ({largest(READY_COST, 'model', 'priority')})"
-JOBS_UNIT, COST_UNIT, CAPACITY_UNIT = "suffix: jobs/s", "suffix: crop steps", "suffix: crop steps/s"
+INTERACTIVE = 'priority="interactive"'
+AGE_LIMIT = Limit(alert_limit("InpaintInteractiveQueueAge"))
+BACKLOG_LIMIT = Limit(alert_limit("InpaintInteractiveBacklog"))
+JOBS_UNIT, COST_UNIT, CAPACITY_UNIT = "suffix: jobs/s", "suffix: evaluations", "suffix: evaluations/s"
+
+OUTCOME_COLORS = {
+    "succeeded": "green",
+    "cancelled": "blue",
+    "expired": "yellow",
+    "failed": "orange",
+    "dead_lettered": "red",
+}
 
 
 def board() -> Dashboard:
@@ -58,25 +68,27 @@ def _numbers(board: Dashboard) -> Dashboard:
                 "Dead letters",
                 "Jobs in the chosen time that were given up, since each of their workers was lost.",
                 units.Short,
-                or_zero(f"sum(increase({of_all(JOBS, _is('dead_lettered'))}[$__range]))"),
+                f"sum(increase({of_all(JOBS, _is('dead_lettered'))}[$__range]))",
                 limit=Limit(1),
                 decimals=0,
             )
         )
         .with_panel(
             number(
-                "Oldest waiting job",
-                "How long the job waits that has waited longest.",
+                "Oldest interactive job",
+                "How long the interactive job waits that has waited longest.",
                 units.Seconds,
-                largest(of_edges(AGE)),
+                largest(of_edges(AGE, INTERACTIVE)),
+                limit=AGE_LIMIT,
             )
         )
         .with_panel(
             number(
                 "Backlog",
-                "Seconds that all workers need for what waits, of the model that is worst off.",
+                "Seconds that its workers need for the interactive work that waits, of the model that is worst off.",
                 units.Seconds,
-                f"max({ratio(COST, CAPACITY)})",
+                largest(_backlog_seconds(INTERACTIVE)),
+                limit=BACKLOG_LIMIT,
             )
         )
     )
@@ -100,6 +112,7 @@ def _life(board: Dashboard) -> Dashboard:
                 "Succeeded, or why not.",
                 JOBS_UNIT,
                 Query(total(rate(of_all(JOBS)), "outcome"), "{{outcome}}"),
+                colors=OUTCOME_COLORS,
                 span=HALF,
                 stacked=True,
             )
@@ -117,9 +130,10 @@ def _life(board: Dashboard) -> Dashboard:
         .with_panel(
             graph(
                 "Age of the oldest waiting job",
-                "By priority; batch work may wait longer by design.",
+                "By priority; batch work may wait longer by design. The limit is that of interactive work.",
                 units.Seconds,
                 Query(largest(of_edges(AGE), "priority"), "{{priority}}"),
+                limit=AGE_LIMIT,
             )
         )
         .with_panel(
@@ -139,12 +153,19 @@ def _life(board: Dashboard) -> Dashboard:
                 "In each interval of the graph. Dead letters wait for a person to look at them.",
                 "suffix: jobs",
                 Query(
-                    or_zero(total(increase(of_all(JOBS, 'outcome!="succeeded"')), "outcome"), "outcome"),
+                    total(increase(of_all(JOBS, 'outcome!="succeeded"')), "outcome"),
                     "{{outcome}}",
                 ),
+                colors=OUTCOME_COLORS,
             )
         )
     )
+
+
+def _backlog_seconds(*matchers: str) -> str:
+    """Cost over throughput, by model and priority; none for a model without workers."""
+    cost = largest(of_edges("inpaint_queue_ready_cost", MODEL, *matchers), "model", "priority")
+    return f"{cost} / on (model) group_left () ({CAPACITY} > 0)"
 
 
 def _backlog(board: Dashboard) -> Dashboard:
@@ -153,7 +174,7 @@ def _backlog(board: Dashboard) -> Dashboard:
         board.with_panel(
             graph(
                 "Cost of the waiting jobs",
-                "What admission counts: denoising steps of single crops, by model and priority.",
+                "Evaluations of the network, as admission counts them: guidance doubles a step.",
                 COST_UNIT,
                 Query(largest(READY_COST, "model", "priority"), "{{model}} {{priority}}"),
                 stacked=True,
@@ -162,15 +183,16 @@ def _backlog(board: Dashboard) -> Dashboard:
         .with_panel(
             graph(
                 "Backlog against capacity",
-                "Seconds that the workers of a model need for what waits: the cost over their throughput.",
+                "Seconds that a model's workers need for what waits. The limit is that of interactive work.",
                 units.Seconds,
-                Query(ratio(COST, CAPACITY), "{{model}}"),
+                Query(_backlog_seconds(), "{{model}} {{priority}}"),
+                limit=BACKLOG_LIMIT,
             )
         )
         .with_panel(
             graph(
                 "Capacity",
-                "Throughput that the workers measured at their start and published, by model.",
+                "Evaluations of the network a second that the workers measured at their start, by model.",
                 CAPACITY_UNIT,
                 Query(CAPACITY, "{{model}}"),
                 stacked=True,
@@ -188,11 +210,13 @@ def _backlog(board: Dashboard) -> Dashboard:
         )
         .with_panel(
             graph(
-                "Work done against capacity",
-                "Denoising steps of single crops that were computed, and that could have been.",
-                CAPACITY_UNIT,
-                Query(total(rate(of_workers("inpaint_batch_size_sum"))), "done"),
-                Query(total(CAPACITY), "capacity"),
+                "Wait in the queue, p95",
+                "From submission to the claim by a worker, by priority; of jobs that ended well.",
+                units.Seconds,
+                Query(
+                    quantile(0.95, of_workers("inpaint_queue_wait_seconds_bucket"), "priority"),
+                    "{{priority}}",
+                ),
                 span=HALF,
             )
         )

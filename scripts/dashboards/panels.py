@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders import common as looks
@@ -25,8 +25,9 @@ from grafana_foundation_sdk.models import common, dashboard, heatmap, prometheus
 from scripts.dashboards.frame import DATASOURCE
 
 FULL, HALF, THIRD, SIXTH = 24, 12, 8, 4  # columns of Grafana's 24
-STAT_HEIGHT, HEIGHT = 4, 8
+STAT_HEIGHT, TABLE_HEIGHT, HEIGHT = 4, 6, 8
 GREEN, RED = "green", "red"
+STATUS_COLORS = {"^2": GREEN, "^4": "yellow", "^429": "orange", "^5": RED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ def graph(
     span: int = THIRD,
     limit: Limit | None = None,
     stacked: bool = False,
-    most: float | None = None,
+    colors: Mapping[str, str] | None = None,
 ) -> TimeSeries:
-    """Lines over time, from 0; the axis ends at `most` where that is given."""
+    """Lines over time, from 0. `colors` are Grafana's names of them, by a pattern of the legend's names."""
     legend = looks.VizLegendOptions().show_legend(True).calcs(["mean", "max", "lastNotNull"])
     legend = legend.display_mode(common.LegendDisplayMode.TABLE).placement(common.LegendPlacement.BOTTOM)
     tooltip = looks.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI)
@@ -65,8 +66,9 @@ def graph(
     panel = panel.line_width(1).fill_opacity(30 if stacked else 8).show_points(common.VisibilityMode.NEVER)
     if stacked:
         panel = panel.stacking(looks.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
-    if most is not None:
-        panel = panel.max(most)
+    for pattern, color in (colors or {}).items():
+        fixed = dashboard.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
+        panel = panel.override_by_regexp(f"/{pattern}/", [fixed])
     if limit is not None:
         style = looks.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         panel = panel.thresholds(_thresholds(limit)).thresholds_style(style)
@@ -111,7 +113,7 @@ def table(title: str, description: str, expression: str, *columns: str) -> Table
         id_val="organize", options={"excludeByName": {"Time": True, "Value": True}, "indexByName": order}
     )
     panel = Table().title(title).description(description).datasource(DATASOURCE)
-    panel = panel.span(FULL).height(HEIGHT).with_target(target).with_transformation(transformation)
+    panel = panel.span(FULL).height(TABLE_HEIGHT).with_target(target).with_transformation(transformation)
     return panel.cell_height(common.TableCellHeight.SM).show_header(True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models import units
 
+from scripts.dashboards.alert_limits import alert_limit
 from scripts.dashboards.frame import framed
 from scripts.dashboards.panels import Limit, Query, graph, number, table
 from scripts.dashboards.promql import (
@@ -23,7 +24,7 @@ REDIS = "inpaint_redis_memory_bytes"
 USED, MOST = (largest(of_edges(REDIS, f'kind="{kind}"')) for kind in ("used", "max"))
 OUT_OF_MEMORY = "inpaint_oom_total"
 STARTS = f"changes({of_all('process_start_time_seconds')}[$__range])"
-SERVE_RESTARTS = of_all("inpaint_worker_restarts_total")
+SERVE_RESTARTS = of_edges("inpaint_worker_restarts_total")
 BACKENDS = of_workers("inpaint_backend_info", 'model=~"$model"')
 
 
@@ -42,7 +43,7 @@ def _numbers(board: Dashboard) -> Dashboard:
                 "Part of its server's maxmemory. Jobs are refused from 70 % on, so that results still fit.",
                 units.PercentUnit,
                 ratio(USED, MOST),
-                limit=Limit(0.7),
+                limit=Limit(alert_limit("InpaintRedisMemory")),
             )
         )
         .with_panel(
@@ -104,8 +105,9 @@ def _memory(board: Dashboard) -> Dashboard:
                 "Commands that the queue did not answer",
                 "By the operation that failed; each is tried again where that is safe.",
                 "suffix: errors/s",
-                Query(or_zero(total(rate(of_all("inpaint_redis_errors_total")), "op"), "op"), "{{op}}"),
+                Query(or_zero(total(rate(of_all("inpaint_redis_errors_total")), "op")), "{{op}}"),
                 stacked=True,
+                limit=Limit(alert_limit("InpaintRedisErrors")),
             )
         )
         .with_panel(
@@ -155,11 +157,10 @@ def _processes(board: Dashboard) -> Dashboard:
         )
         .with_panel(
             graph(
-                "Processes that started anew",
-                "In each interval of the graph: processes by their start, workers of `moebius serve` by its count.",
-                units.Short,
-                Query(f"changes({of_all('process_start_time_seconds')}[$__rate_interval])", name),
-                Query(increase(SERVE_RESTARTS), f"workers of {name}"),
+                "Time since the start",
+                "Of each process. A line that falls to 0 is a restart.",
+                units.Seconds,
+                Query(f"time() - {of_all('process_start_time_seconds')}", name),
             )
         )
         .with_panel(
@@ -176,7 +177,6 @@ def _processes(board: Dashboard) -> Dashboard:
                 "1 as long as Prometheus reaches the process.",
                 units.Short,
                 Query(_up("$edge|$worker"), name),
-                most=1.5,
             )
         )
         .with_panel(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models import units
 
+from scripts.dashboards.alert_limits import alert_limit, latency_objective
 from scripts.dashboards.frame import FIRING_ALERTS, framed
-from scripts.dashboards.panels import HALF, Limit, Query, graph, heat_map, number
+from scripts.dashboards.panels import HALF, STATUS_COLORS, Limit, Query, graph, heat_map, number
 from scripts.dashboards.promql import (
     increase,
     largest,
@@ -19,8 +20,8 @@ from scripts.dashboards.promql import (
     total,
 )
 
-USE = 'route=~"/v1/.*"'  # not the probes' and scrapes' routes
-SERVER_ERRORS = 'code=~"5.."'
+USE = 'route=~"/v1/.+"'  # not the probes' and scrapes' routes
+SERVER_ERRORS = 'code=~"50[0-3]"'
 GRPC_ERRORS = 'code=~"INTERNAL|UNAVAILABLE|UNKNOWN|DATA_LOSS"'
 HTTP = "inpaint_http_requests_total"
 GRPC = "inpaint_grpc_requests_total"
@@ -32,6 +33,9 @@ ERRORS = (
     f"({or_zero(total(rate(of_edges(HTTP, USE, SERVER_ERRORS))))})"
     f" + ({or_zero(total(rate(of_edges(GRPC, GRPC_ERRORS))))})"
 )
+
+ERROR_LIMIT = Limit(alert_limit("InpaintErrorRatio"))
+LATENCY_LIMIT = Limit(latency_objective())
 
 
 def board() -> Dashboard:
@@ -48,19 +52,20 @@ def _numbers(board: Dashboard) -> Dashboard:
         .with_panel(
             number(
                 "Error ratio",
-                "Part of the requests that the service failed: 5xx, or their like in gRPC. A client's own mistakes "
-                "and 429 do not count.",
+                "Part of the requests that the service failed: 500 to 503, or their like in gRPC. Deadlines that "
+                "clients chose, and 429, do not count.",
                 units.PercentUnit,
                 ratio(ERRORS, REQUESTS),
-                limit=Limit(0.01),
+                limit=ERROR_LIMIT,
             )
         )
         .with_panel(
             number(
-                "Latency p95",
-                "95 % of the synchronous requests were answered faster. From admission to the answer.",
+                "Latency p99",
+                "99 % of the synchronous requests were answered faster. The limit is the objective.",
                 units.Seconds,
-                quantile(0.95, of_edges(DURATION, 'mode="sync"')),
+                quantile(0.99, of_edges(DURATION, 'mode="sync"')),
+                limit=LATENCY_LIMIT,
             )
         )
         .with_panel(
@@ -74,10 +79,11 @@ def _numbers(board: Dashboard) -> Dashboard:
         )
         .with_panel(
             number(
-                "Oldest waiting job",
-                "How long the job waits that has waited longest.",
+                "Oldest interactive job",
+                "How long the interactive job waits that has waited longest.",
                 units.Seconds,
-                largest(of_edges("inpaint_oldest_job_age_seconds")),
+                largest(of_edges("inpaint_oldest_job_age_seconds", 'priority="interactive"')),
+                limit=Limit(alert_limit("InpaintInteractiveQueueAge")),
             )
         )
         .with_panel(
@@ -122,6 +128,7 @@ def _traffic(board: Dashboard) -> Dashboard:
                 units.RequestsPerSecond,
                 Query(total(rate(of_edges(HTTP, USE)), "code"), "{{code}}"),
                 stacked=True,
+                colors=STATUS_COLORS,
             )
         )
         .with_panel(
@@ -130,7 +137,7 @@ def _traffic(board: Dashboard) -> Dashboard:
                 "Part of the requests that the service failed.",
                 units.PercentUnit,
                 Query(ratio(ERRORS, REQUESTS), "failed"),
-                limit=Limit(0.01),
+                limit=ERROR_LIMIT,
             )
         )
         .with_panel(
@@ -138,22 +145,21 @@ def _traffic(board: Dashboard) -> Dashboard:
                 "Refused before the queue",
                 "Requests that were refused at once, by the code in their answer.",
                 units.RequestsPerSecond,
-                Query(
-                    or_zero(total(rate(of_edges("inpaint_rejected_total")), "reason"), "reason"), "{{reason}}"
-                ),
+                Query(or_zero(total(rate(of_edges("inpaint_rejected_total")), "reason")), "{{reason}}"),
                 stacked=True,
             )
         )
         .with_panel(
             graph(
                 "Latency of synchronous requests",
-                "From admission to the answer, both transports.",
+                "From admission to the answer, both transports. The limit is the objective of the p99.",
                 units.Seconds,
                 *(
                     Query(quantile(part, of_edges(DURATION, 'mode="sync"')), name)
                     for part, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
                 ),
                 span=HALF,
+                limit=LATENCY_LIMIT,
             )
         )
         .with_panel(
@@ -171,9 +177,8 @@ def _traffic(board: Dashboard) -> Dashboard:
                 units.Seconds,
                 *(
                     Query(quantile(part, of_workers(WAIT), "priority"), f"{{{{priority}}}} {name}")
-                    for part, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+                    for part, name in ((0.5, "p50"), (0.95, "p95"))
                 ),
-                span=HALF,
             )
         )
         .with_panel(
@@ -182,7 +187,24 @@ def _traffic(board: Dashboard) -> Dashboard:
                 "Synchronous requests, streams and what else waits for its picture.",
                 units.Seconds,
                 Query(quantile(0.95, of_edges(DURATION), "transport", "mode"), "{{transport}} {{mode}}"),
-                span=HALF,
+            )
+        )
+        .with_panel(
+            graph(
+                "Burn rate of the error budgets",
+                "1 spends a month's budget in a month: 0.1 % of the requests may fail, 1 % of the synchronous ones be "
+                "slow. Of all edges; above the limit in both windows of an alert it wakes somebody.",
+                units.Short,
+                Query(_burn("request_failures", "requests", "1h", 0.001), "failures, 1 h"),
+                Query(_burn("request_failures", "requests", "6h", 0.001), "failures, 6 h"),
+                Query(_burn("slow_requests", "sync_requests", "1h", 0.01), "slow, 1 h"),
+                Query(_burn("slow_requests", "sync_requests", "6h", 0.01), "slow, 6 h"),
+                limit=Limit(alert_limit("InpaintErrorBudgetBurnsFast")),
             )
         )
     )
+
+
+def _burn(bad: str, of: str, window: str, budget: float) -> str:
+    """How many times faster than it lasts the budget is spent; by the recording rules."""
+    return f"{ratio(f'inpaint:{bad}:rate{window}', f'inpaint:{of}:rate{window}')} / {budget}"
