@@ -19,6 +19,7 @@ NAMES = {
     "overhead": "what the server itself costs, beside LitServe",
     "scale": "throughput with 1 to 8 workers, and of the queue alone",
     "queue_cost": "what a job costs the queue's server, and how many jobs it bears",
+    "simulation": "1 to 1,000 workers in simulated time, on measured and modelled step times",
     "simulation_check": "the simulation of a fleet beside the real system",
     "independence": "a picture alone and in every company",
     "soak": "memory and keys under steady load",
@@ -45,6 +46,8 @@ def main() -> None:
     (arguments.output / f"{arguments.benchmark}.md").write_text(text, encoding="utf-8")
     numbers = json.dumps(asdict(report), indent=1)
     (arguments.output / f"{arguments.benchmark}.json").write_text(numbers + "\n", encoding="utf-8")
+    if hasattr(benchmark, "draw"):
+        benchmark.draw(report, arguments.output / f"{arguments.benchmark}.png")
     print(text)
 
 

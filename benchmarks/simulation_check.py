@@ -18,7 +18,7 @@ from typing import Literal
 import httpx
 import numpy as np
 
-from benchmarks.curves import pictures_a_second
+from benchmarks.fleet.capacity import requests_a_second
 from benchmarks.fleet.run import Plant, simulate
 from benchmarks.fleet.timing import Timing
 from benchmarks.fleet.workload import Mix, Request, draw_requests
@@ -138,8 +138,7 @@ def _settings() -> Settings:
 
 def rate_of(cell: Cell, profile: BatchProfile) -> float:
     """Requests a second."""
-    pictures = pictures_a_second(profile) * profile.steps / MIX.mean_steps / MIX.mean_crops
-    return cell.load * cell.workers * pictures
+    return cell.load * cell.workers * requests_a_second(profile, MIX)
 
 
 @contextmanager
@@ -279,14 +278,16 @@ def markdown(report: CheckReport, command: str) -> str:
     steps = ", ".join(f"{share:.0%} of {count}" for count, share in MIX.steps)
     lines += [
         "The same requests over HTTP to an edge, a Valkey (appendfsync always) and worker processes, and in "
-        f"simulated time. The device is simulated in both: a step takes {STEP_SECONDS * 1000:g} ms + {ITEM_SECONDS * 1000:g} ms x "
-        f"batch. Poisson arrivals; candidates: {crops}; steps: {steps}; {MIX.batch_share:.0%} of batch priority. "
+        "simulated time. The device is simulated in both: a step takes "
+        f"{STEP_SECONDS * 1000:g} ms + {ITEM_SECONDS * 1000:g} ms x batch. "
+        f"Poisson arrivals; candidates: {crops}; steps: {steps}; {MIX.batch_share:.0%} of batch priority. "
         f"{report.rounds} rounds of {report.seconds:g} s after {WARM_UP:g} s that are not counted: "
         "median (least - most). Load is a share of what full batches could do on paper.",
         "",
         f"Single requests with nothing else to do, in turn of {ALONE_STEPS[0]} and of {ALONE_STEPS[1]} steps, tell "
         f"what the service adds: {report.fixed_seconds * 1000:.0f} ms a request, "
-        f"{report.turn_seconds * 1000:.1f} ms a step. Nothing else is fitted. Ratios: the simulation's number as a multiple of the real one's.",
+        f"{report.turn_seconds * 1000:.1f} ms a step. Nothing else is fitted. "
+        "Ratios: the simulation's number as a multiple of the real one's.",
         "",
     ]
     titles = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 
 from benchmarks.fleet.workload import Request
 from service.contracts import DEFAULT_GUIDANCE_SCALE, Params, Priority
@@ -35,6 +36,21 @@ class SimulatedJob:
     def id(self) -> str:
         """As unique as its request's number."""
         return str(self.request.number)
+
+    @property
+    def ended_at(self) -> float:
+        """When its result was visible; never, of one without."""
+        return inf if self.visible_at is None else self.visible_at
+
+    @property
+    def latency(self) -> float:
+        """From its request."""
+        return self.ended_at - self.request.at
+
+    @property
+    def wait(self) -> float:
+        """From its request to its first step."""
+        return inf if self.joined_at is None else self.joined_at - self.request.at
 
     @property
     def weight(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from random import Random
 
 import simpy
@@ -20,9 +21,16 @@ from service.worker.scheduler import Limits
 UPKEEP_EVERY = 1.0  # seconds between two looks of a worker at expired leases
 
 
+class Claimer(Enum):
+    """Which of the workers that a job wakes gets it: whichever is first, or the one that holds the fewest jobs."""
+
+    ANY = "any"
+    EMPTIEST = "emptiest"
+
+
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """What serves: workers of one kind. `places` are those of a worker's batch."""
+    """What serves: workers of one kind."""
 
     workers: int
     profile: BatchProfile
@@ -30,6 +38,7 @@ class Plant:
     timing: Timing
     failures: Failures | None = None
     deadline: float = 120.0
+    claimer: Claimer = Claimer.ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +140,12 @@ class _Fleet:
         """A job waits: every worker with a wish asks the queue; who comes first is a matter of chance."""
         self.queue.counts.claims += len(self._wishes)
         while len(self.queue) and len(self._wishes):
-            self._claim(self._wishes.any())
+            self._claim(self._claimer())
+
+    def _claimer(self) -> SimulatedWorker:
+        if self._plant.claimer is Claimer.ANY:
+            return self._wishes.any()
+        return min(self._wishes, key=lambda worker: len(worker.leased))
 
     def _claim(self, worker: SimulatedWorker) -> None:
         jobs = self.queue.claim(self._wishes.take(worker), self.env.now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from random import Random
 from typing import Generic, TypeVar
 
@@ -20,6 +20,9 @@ class Wishes(Generic[Worker]):
 
     def __len__(self) -> int:
         return len(self._workers)
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(self._workers)
 
     def set(self, worker: Worker, places: int) -> None:
         """Replace what this worker wished before."""
