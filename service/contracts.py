@@ -186,7 +186,8 @@ class Job:
     `params.model`, `seed`, `steps` and `guidance_scale` are never None in a job. `deadline`: Unix seconds of the
     queue's clock. `places` are its crops times its candidates; `distilled`: a step evaluates the network once, as
     guidance is in its weights. A client that repeats an `idempotency_key` gets its earlier job, if the request
-    has the same `fingerprint`.
+    has the same `fingerprint`. `traceparent` and `tracestate` name the span that work on it belongs to (W3C Trace
+    Context); None outside of a trace.
     """
 
     id: str
@@ -199,6 +200,8 @@ class Job:
     distilled: bool = False
     idempotency_key: str | None = None
     fingerprint: str = ""
+    traceparent: str | None = None
+    tracestate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

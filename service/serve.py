@@ -68,6 +68,7 @@ def _serve_queue(
     from service.edge.listener import bind
     from service.edge.server import edge_server
     from service.json_logs import configure_logging
+    from service.tracing import exporting
     from service.worker_group import WorkerGroup
 
     configure_logging(settings.log_level)
@@ -92,7 +93,7 @@ def _serve_queue(
         embedded.watch(
             lambda: give_up("its queue server did. What it had acknowledged is on disk: start again.")
         )
-    with bind(settings.host, settings.port) as listener:
+    with bind(settings.host, settings.port) as listener, exporting(settings, "moebius-edge"):
         signals.call(stop_server)
         try:
             workers.start()

@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -154,6 +155,22 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error."
     )
+    otlp_endpoint: str = Field(
+        default="",
+        description="Where traces go: the base address of an OTLP/HTTP collector, http://collector:4318 say. Left "
+        "out, no traces are made.",
+    )
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_a_base_address(cls, endpoint: str) -> str:
+        parts = urlsplit(endpoint)
+        if endpoint and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query):
+            raise PydanticCustomError(
+                "otlp_endpoint",
+                "it must be an http or https address such as http://collector:4318; /v1/traces is added to it",
+            )
+        return endpoint
 
     @field_validator("device")
     @classmethod

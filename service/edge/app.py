@@ -1,4 +1,4 @@
-"""Assembles the HTTP application: routes, problem details, body limit, request record, OpenAPI."""
+"""Assembles the HTTP application: routes, problem details, body limit, request record, traces, OpenAPI."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from service import __version__
 from service.edge import jobs, operations, rest
 from service.edge.auth import Authenticator
+from service.edge.http_trace import RequestTrace
 from service.edge.middleware import BodyLimit, RequestRecord
 from service.edge.openapi import openapi_document
 from service.edge.problems import install_problem_handlers
@@ -33,5 +34,6 @@ def create_app(settings: Settings, queue: QueueClient) -> FastAPI:
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, patience=settings.upload_patience)
     app.add_middleware(RequestRecord)
+    app.add_middleware(RequestTrace)
     app.openapi = partial(openapi_document, app)  # type: ignore[method-assign]
     return app

@@ -9,15 +9,18 @@ from grpc.aio import ServicerContext
 
 from service.edge.auth import Authenticator
 from service.errors import JobExpired
+from service.log_context import note
 
 Context = ServicerContext[Any, Any]
 
 
 def client_name(authenticator: Authenticator, context: Context) -> str:
     """Who calls. Raises Unauthenticated."""
-    return authenticator.client_of(
-        _metadata(context, "authorization"), _peer(context), _metadata(context, "x-forwarded-for")
+    name = authenticator.client_of(
+        metadata_value(context, "authorization"), _peer(context), metadata_value(context, "x-forwarded-for")
     )
+    note(client=name)
+    return name
 
 
 def seconds_left(context: Context) -> float | None:
@@ -28,9 +31,15 @@ def seconds_left(context: Context) -> float | None:
     return remaining
 
 
-def _metadata(context: Context, key: str) -> str | None:
+def metadata_value(context: Context, key: str) -> str | None:
+    """What the call says under `key` (lower case); several values are joined by commas."""
     values = [str(value) for name, value in context.invocation_metadata() or () if name == key]
     return ", ".join(values) if values else None
+
+
+def peer_address(context: Context) -> str:
+    """The address that the connection comes from, without its port."""
+    return _peer(context).rpartition(":")[0].strip("[]")
 
 
 def _peer(context: Context) -> str:

@@ -36,7 +36,8 @@ def status_of(error: InpaintError) -> Status:
 async def abort_with(context: Context, error: InpaintError) -> NoReturn:
     """End the call with `error`. Raises grpc.aio.AbortError."""
     status = rpc_status.to_status(status_of(error))
-    await context.abort(status.code, status.details, status.trailing_metadata)
+    trailing = (*(context.trailing_metadata() or ()), *status.trailing_metadata)
+    await context.abort(status.code, status.details, trailing)
 
 
 def _packed(detail: Message) -> AnyMessage:

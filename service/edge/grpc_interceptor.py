@@ -6,17 +6,19 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import Any, TypeAlias
 
 import grpc
 from grpc.aio import AbortError, BaseError, ServerInterceptor
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from service import telemetry
 from service.edge.grpc_context import Context
 from service.edge.grpc_errors import abort_with
 from service.edge.grpc_service import SERVICE
 from service.edge.grpc_stopping import until_stopping
+from service.edge.grpc_trace import note_code, traced_call
 from service.errors import InpaintError, InternalError
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,17 @@ def _surrounded(handler: Handler, method: str, stopping: asyncio.Event) -> Handl
 
 @asynccontextmanager
 async def _answered(method: str, context: Context) -> AsyncIterator[None]:
+    with (
+        nullcontext(INVALID_SPAN)
+        if method.startswith(QUIET_SERVICES)
+        else traced_call(method, context) as span
+    ):
+        async with _recorded(method, context, span):
+            yield
+
+
+@asynccontextmanager
+async def _recorded(method: str, context: Context, span: Span) -> AsyncIterator[None]:
     started = time.perf_counter()
     code = grpc.StatusCode.OK
     try:
@@ -96,6 +109,7 @@ async def _answered(method: str, context: Context) -> AsyncIterator[None]:
         code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
         raise
     finally:
+        note_code(span, code)
         _record(method, code, started)
 
 

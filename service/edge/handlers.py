@@ -9,10 +9,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
-from service import telemetry
+from opentelemetry.trace import SpanKind
+
+from service import telemetry, tracing
 from service.contracts import Job, JobEvent, JobStatus, Result
 from service.edge.admission import InpaintRequest, admit, served_models
 from service.errors import InpaintError
+from service.log_context import note
 from service.queue.client import QueueClient
 from service.settings import Settings
 
@@ -79,29 +82,38 @@ async def submit(queue: QueueClient, settings: Settings, request: InpaintRequest
     """Queue a job that nobody waits for, and say where it stands. Raises what `inpaint` raises at admission."""
     started = time.perf_counter()
     with telemetry.counting_rejections():
-        job = await admit(queue, settings, request, settings.async_timeout)
-        job_id = await queue.submit(job)
+        job = await _admitted(queue, settings, request, settings.async_timeout)
+        job_id = await _enqueue(queue, job)
     with telemetry.request_timer(request.transport, "async", started):
         return await queue.status(job_id, request.client)
 
 
 async def job_status(queue: QueueClient, job_id: str, client: str) -> JobStatus:
     """Where a job stands. Raises JobNotFound, also for another client's job, and QueueUnavailable."""
-    return await queue.status(job_id, client)
+    status = await queue.status(job_id, client)
+    note(job=job_id)
+    return status
 
 
 async def job_result(queue: QueueClient, job_id: str, client: str) -> InpaintAnswer:
     """What an ended job made. Raises JobNotFinished, the job's own error, JobNotFound and QueueUnavailable."""
-    return InpaintAnswer(job_id, await queue.result(job_id, client))
+    answer = InpaintAnswer(job_id, await queue.result(job_id, client))
+    note(job=job_id)
+    return answer
 
 
-def job_events(queue: QueueClient, job_id: str, client: str, after: str = "") -> AsyncGenerator[JobEvent]:
+async def job_events(
+    queue: QueueClient, job_id: str, client: str, after: str = ""
+) -> AsyncGenerator[JobEvent]:
     """The events of a job after the one with the id `after`, to its terminal one; from the start if empty.
 
     Raises JobNotFound at the first event, QueueLost and QueueUnavailable. To stop watching does not touch
     the job.
     """
-    return queue.events(job_id, client, after=after)
+    async with aclosing(queue.events(job_id, client, after=after)) as events:
+        async for event in events:
+            note(job=job_id)
+            yield event
 
 
 async def cancel_job(queue: QueueClient, job_id: str, client: str) -> JobStatus:
@@ -109,22 +121,38 @@ async def cancel_job(queue: QueueClient, job_id: str, client: str) -> JobStatus:
     when repeated. Raises JobNotFound and QueueUnavailable.
     """
     await queue.cancel(job_id, client)
-    return await queue.status(job_id, client)
+    return await job_status(queue, job_id, client)
 
 
 @asynccontextmanager
 async def _enqueued(queue: QueueClient, settings: Settings, request: InpaintRequest) -> AsyncIterator[str]:
     """The id of a job that lives as long as the block waits for it, or longer if it has an idempotency key."""
     with telemetry.counting_rejections():
-        job = await admit(queue, settings, request, settings.sync_timeout)
+        job = await _admitted(queue, settings, request, settings.sync_timeout)
     try:
         with telemetry.counting_rejections():
-            job_id = await queue.submit(job)
+            job_id = await _enqueue(queue, job)
         yield job_id
     except (asyncio.CancelledError, GeneratorExit):
         if job.idempotency_key is None:
             await _cancel(queue, job)
         raise
+
+
+async def _admitted(
+    queue: QueueClient, settings: Settings, request: InpaintRequest, default_timeout: float
+) -> Job:
+    with tracing.span("admit"):
+        return await admit(queue, settings, request, default_timeout)
+
+
+async def _enqueue(queue: QueueClient, job: Job) -> str:
+    """Queue the job; whoever works on it does so in this trace."""
+    with tracing.span("enqueue", kind=SpanKind.PRODUCER, attributes={tracing.JOB_ID: job.id}) as span:
+        job_id = await queue.submit(tracing.carried(job))
+        tracing.name_job(span, job_id)  # where the idempotency key is known, it is another one
+        note(job=job_id)
+        return job_id
 
 
 async def _cancel(queue: QueueClient, job: Job) -> None:

@@ -103,7 +103,7 @@ class RequestRecord:
             end = NotReady("The server has stopped before the answer was ready. Try again.", retry_after=1)
             await problem_response(end)(scope, receive, send_noting_status)
         except Exception:
-            logger.exception("unhandled error", extra={"route": _route_of(scope)})
+            logger.exception("unhandled error", extra={"route": route_of(scope)})
             if status:
                 raise  # too late for another answer: the server cuts the connection
             fault = InternalError("The service failed on this request. It is logged; try again.")
@@ -113,13 +113,13 @@ class RequestRecord:
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:
-    route = _route_of(scope)
+    route = route_of(scope)
     telemetry.count_http_request(route, scope["method"], status)
     level = logging.DEBUG if route in QUIET_ROUTES else logging.INFO
     fields = {"route": route, "method": scope["method"], "status": status, "seconds": round(seconds, 4)}
     logger.log(level, "request", extra=fields)
 
 
-def _route_of(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The route's template: the router notes the route that it chose in the scope."""
     return str(getattr(scope.get("route"), "path", UNMATCHED))

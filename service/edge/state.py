@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from service import telemetry
 from service.edge.auth import Authenticator
+from service.log_context import note
 from service.queue.client import QueueClient
 from service.settings import Settings
 
@@ -36,9 +37,11 @@ async def client_name(request: Request, edge: Edge) -> str:
     """Who asks. Raises Unauthenticated, before anything of the body is read."""
     forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
     with telemetry.counting_rejections():
-        return edge.authenticator.client_of(
+        name = edge.authenticator.client_of(
             request.headers.get("authorization"), request.client.host if request.client else "", forwarded
         )
+    note(client=name)
+    return name
 
 
 Client = Annotated[str, Depends(client_name)]

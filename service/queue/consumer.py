@@ -17,7 +17,7 @@ from service.queue.connection import connect, queue_errors, risks_of
 from service.queue.keys import Shard
 from service.queue.listener import WakeListener
 from service.queue.scripts import load_script
-from service.queue.wire import decode_job, encode_models, encode_result
+from service.queue.wire import JOB_FIELDS, decode_job, encode_models, encode_result
 from service.settings import Settings
 
 MOST_ATTEMPTS = 3
@@ -250,7 +250,7 @@ class QueueConsumer:
         with queue_errors("claim"), self._redis.pipeline(transaction=False) as pipeline:
             for lease in self._unread:
                 shard = Shard.of(lease.job_id)
-                pipeline.hmget(shard.key("job", lease.job_id), "client", "params", "deadline", "places")
+                pipeline.hmget(shard.key("job", lease.job_id), *JOB_FIELDS)
                 pipeline.get(shard.key("image", lease.job_id))
                 pipeline.get(shard.key("mask", lease.job_id))
             pipeline.time()

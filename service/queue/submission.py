@@ -40,7 +40,7 @@ def submission(job: Job, settings: Settings) -> tuple[str | int | float, ...]:
         ),
         *(int(FLOW_LIFETIME * 1000), ceil(settings.max_queued_jobs / shards)),
         *(ceil(settings.max_queued_bytes / shards), settings.max_client_share, MOST_MEMORY),
-        *(job.idempotency_key or "", job.fingerprint),
+        *(job.idempotency_key or "", job.fingerprint, job.traceparent or "", job.tracestate or ""),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -14,9 +15,14 @@ _RESULT = TypeAdapter(Result)
 _MODELS = TypeAdapter(tuple[ServedModel, ...])
 
 
-def decode_job(job_id: str, fields: Sequence[bytes], image: bytes, mask: bytes) -> Job:
-    """A job from its hash's client, params, deadline and places. Raises ValueError where another version wrote it."""
-    client, params, deadline, places = fields
+JOB_FIELDS = ("client", "params", "deadline", "places", "traceparent", "tracestate")
+
+
+def decode_job(job_id: str, fields: Sequence[Any], image: bytes, mask: bytes) -> Job:
+    """A job from its hash's JOB_FIELDS, in bytes; None where there is none, as outside of a trace. Raises ValueError
+    where another version wrote it.
+    """
+    client, params, deadline, places, traceparent, tracestate = fields
     return Job(
         id=job_id,
         client=client.decode(),
@@ -25,6 +31,8 @@ def decode_job(job_id: str, fields: Sequence[bytes], image: bytes, mask: bytes) 
         mask=mask,
         deadline=int(deadline) / 1000,
         places=int(places),
+        traceparent=traceparent.decode() if traceparent else None,
+        tracestate=tracestate.decode() if tracestate else None,
     )
 
 

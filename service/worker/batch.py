@@ -17,6 +17,7 @@ from service.engine.sampler import SamplingTable
 from service.imaging.retouch import Retouch
 from service.queue.consumer import Claim
 from service.queue.fairness import WEIGHTS
+from service.tracing import is_traced
 from service.worker.answer import Answer
 from service.worker.scheduler import JobView
 
@@ -33,12 +34,16 @@ class Prepared:
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One crop of one candidate. It has a `state` from its first place on, and keeps it where it is parked."""
+    """One crop of one candidate. It has a `state` from its first place on, and keeps it where it is parked.
+    `waiting_since`, a time of the local clock, and `waiting_from_step`, a step of the loop, tell of its last wait.
+    """
 
     job: HeldJob
     candidate: int
     crop: int
     rows: tuple[StepCoefficients, ...]
+    waiting_since: float
+    waiting_from_step: int
     state: Any = None
     done: int = 0
 
@@ -75,7 +80,8 @@ class HeldJob:
     Its items wait, run, are finished, and at last are fills of a candidate; `encoded` holds the crops that the
     VAE has seen, for all candidates. `waiting_since` is the loop's step at which it was claimed or one of its
     items left the batch, `arrived_at` the one at which its items were made; `steps_done` are those of
-    all items, `stages` are seconds.
+    all items, `stages` are seconds. `batch_sizes` are those of the steps that it had a part in; None where
+    nobody traces it.
     A `closed` job has failed and only waits to be told so.
     """
 
@@ -95,11 +101,13 @@ class HeldJob:
     arrived_at: int = 0
     joined_at: float | None = None
     stages: dict[str, float] = field(default_factory=dict)
+    batch_sizes: list[int] | None = None
 
     @classmethod
     def of(cls, claim: Claim, order: int, at: float, step: int) -> HeldJob:
         """A job that was claimed `at` a time of the local clock, and that the loop learned of at `step`."""
-        return cls(claim, order, at, step, Answer(claim.job.params.n))
+        sizes: list[int] | None = [] if is_traced(claim.job) else None
+        return cls(claim, order, at, step, Answer(claim.job.params.n), batch_sizes=sizes)
 
     @property
     def expires_at(self) -> float:
@@ -142,9 +150,10 @@ class HeldJob:
         """Make its items, candidates outermost, so that the first candidate is encoded first."""
         self.prepared = prepared
         self.arrived_at = step
+        now = monotonic()
         self.stages = {"queue": self.claim.queued_seconds, "decode": prepared.seconds}
         self.waiting.extend(
-            Item(self, candidate, crop, prepared.table.rows)
+            Item(self, candidate, crop, prepared.table.rows, now, step)
             for candidate in range(self.claim.job.params.n)
             for crop in range(len(prepared.tiles))
         )
@@ -153,7 +162,9 @@ class HeldJob:
         """Take the items that joined last out of the batch; with their state, they are the next to join."""
         self.waiting_since = step
         for _ in range(count):
-            self.waiting.appendleft(self.running.pop())
+            item = self.running.pop()
+            item.waiting_since, item.waiting_from_step = monotonic(), step
+            self.waiting.appendleft(item)
 
     def advance(self, item: Item, step: int) -> None:
         """Count `step` of the loop for a running item."""

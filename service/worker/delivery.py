@@ -10,20 +10,27 @@ from time import monotonic
 from service import telemetry
 from service.contracts import Failure, Result, Status
 from service.errors import InpaintError
+from service.log_context import job_fields
 from service.queue.consumer import Claim, QueueConsumer
 
 logger = logging.getLogger(__name__)
 
+LOST, UNDELIVERED = "lost", "undelivered"  # outcomes of an attempt whose end the queue did not take
+
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """`send` answers whether the job was still ours. `due` and `give_up` are times of the local clock."""
+    """`send` answers whether the job was still ours. `due` and `give_up` are times of the local clock. `outcome` is
+    what becomes of the attempt, `error` the code of a failure.
+    """
 
     claim: Claim
+    outcome: str
     send: Callable[[], bool]
     on_accepted: Callable[[], None]
     due: float
     give_up: float
+    error: str | None = None
 
     @property
     def job_id(self) -> str:
@@ -39,16 +46,20 @@ class Delivery:
             accepted = self.send()
         except Exception as error:
             self._tell(error)
-            self.due = monotonic() + retry
-            return monotonic() >= give_up
+            now = monotonic()
+            self.due = now + retry
+            if now >= give_up:
+                self.outcome = UNDELIVERED
+            return now >= give_up
         if accepted:
             self.on_accepted()
         else:
-            logger.info("a job was taken from us in the meantime", extra={"job": self.job_id})
+            self.outcome = LOST
+            logger.info("a job was taken from us in the meantime", extra=job_fields(self.claim.job))
         return True
 
     def _tell(self, error: Exception) -> None:
-        words = {"job": self.job_id}
+        words = job_fields(self.claim.job)
         if isinstance(error, InpaintError):
             words["error"] = error.detail
             logger.warning("the queue did not take what became of a job", extra=words)
@@ -63,30 +74,32 @@ def finishing(consumer: QueueConsumer, claim: Claim, result: Result, lease: floa
         telemetry.count_job(Status.SUCCEEDED)
         telemetry.observe_result(result, claim.job.params.priority)
 
-    return _delivery(claim, lambda: consumer.finish(claim, result), count, lease)
+    return _delivery(claim, "succeeded", lambda: consumer.finish(claim, result), count, lease)
 
 
 def failing(consumer: QueueConsumer, claim: Claim, failure: Failure, lease: float) -> Delivery:
     """A failure."""
 
     def count() -> None:
-        logger.info("job failed", extra={"job": claim.job.id, "code": failure.code})
+        logger.info("job failed", extra={**job_fields(claim.job), "code": failure.code})
         telemetry.count_job(Status.FAILED)
 
-    return _delivery(claim, lambda: consumer.fail(claim, failure), count, lease)
+    delivery = _delivery(claim, "failed", lambda: consumer.fail(claim, failure), count, lease)
+    delivery.error = failure.code
+    return delivery
 
 
 def releasing(consumer: QueueConsumer, claim: Claim, lease: float, *, counted: bool) -> Delivery:
     """A job put back; its attempt counts if `counted`."""
 
     def tell() -> None:
-        logger.info("job put back", extra={"job": claim.job.id})
+        logger.info("job put back", extra=job_fields(claim.job))
 
-    return _delivery(claim, lambda: consumer.release(claim, counted=counted), tell, lease)
+    return _delivery(claim, "released", lambda: consumer.release(claim, counted=counted), tell, lease)
 
 
 def _delivery(
-    claim: Claim, send: Callable[[], bool], on_accepted: Callable[[], None], lease: float
+    claim: Claim, outcome: str, send: Callable[[], bool], on_accepted: Callable[[], None], lease: float
 ) -> Delivery:
     now = monotonic()
-    return Delivery(claim, send, on_accepted, due=now, give_up=now + lease)
+    return Delivery(claim, outcome, send, on_accepted, due=now, give_up=now + lease)

@@ -118,9 +118,9 @@ class Device:
                 else:
                     outcomes.append(TOO_LARGE_FOR_DEVICE)
             except Exception:
-                logger.exception(
-                    "a device call failed; its items are tried alone", extra={"items": len(batch)}
-                )
+                jobs = sorted({item.job_id for item in batch})
+                words = {"items": len(batch), "jobs": jobs}
+                logger.exception("a device call failed; its items are tried alone", extra=words)
                 outcomes += [self._alone(call, item, expected) for item in batch]
         self._judge(stage, items, outcomes)
         return outcomes
@@ -132,7 +132,7 @@ class Device:
             telemetry.count_oom()
             return TOO_LARGE_FOR_DEVICE
         except Exception as error:
-            return failure_of(error, item.job_id)
+            return failure_of(error, item.job.claim.job)
 
     def _timed(
         self, call: Call[Outcome], batch: Sequence[Item], expected: Callable[[int], float]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from service.contracts import Failure
+from service.contracts import Failure, Job
 from service.errors import InpaintError, InternalError
+from service.log_context import job_fields
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +21,9 @@ NOT_FINITE = Failure(
 )
 
 
-def failure_of(error: Exception, job_id: str) -> Failure:
+def failure_of(error: Exception, job: Job) -> Failure:
     """The failure to tell for `error`; what is not one of our errors is logged, and not told."""
     if isinstance(error, InpaintError):
         return Failure(error.code, error.detail)
-    logger.error("a job failed by a fault of ours", extra={"job": job_id}, exc_info=error)
+    logger.error("a job failed by a fault of ours", extra=job_fields(job), exc_info=error)
     return OUR_FAULT

@@ -14,9 +14,11 @@ from time import monotonic
 
 from service.contracts import Failure, Progress, Result
 from service.errors import Unavailable
+from service.log_context import job_fields
 from service.queue.consumer import Claim, QueueConsumer
 from service.settings import Settings
-from service.worker.delivery import failing, finishing, releasing
+from service.worker.attempts import Attempts
+from service.worker.delivery import LOST, failing, finishing, releasing
 from service.worker.events import FeederEnded, Inbox, JobLeft, JobsClaimed
 from service.worker.holdings import Holdings
 from service.worker.pulse import Pulse
@@ -62,6 +64,7 @@ class Feeder:
         self._inbox = inbox
         self._on_claims = on_claims
         self._holdings = Holdings()
+        self._attempts = Attempts()
         self._wish = NOTHING
         self._claims = 0
         self._jobs_wait = True
@@ -120,7 +123,9 @@ class Feeder:
 
     def forget(self, job_id: str) -> None:
         """Hold a job no longer: its deadline has passed, and the queue ends it itself."""
-        self._holdings.let_go(job_id)
+        claim = self._holdings.let_go(job_id)
+        if claim is not None:
+            self._attempts.end(claim, "expired")
 
     def finish(self, job_id: str, result: Result) -> None:
         """Deliver a result; nothing where the job is not held any more."""
@@ -194,6 +199,7 @@ class Feeder:
         due = self._holdings.due()
         if due is None or not due.settled(min(due.give_up, self._give_up), QUEUE_RETRY):
             return
+        self._attempts.end(due.claim, due.outcome, due.error)
         if self._holdings.delivered(due):
             self._inbox.put(JobLeft(due.job_id))
 
@@ -212,9 +218,10 @@ class Feeder:
             return
         self._jobs_wait = self._jobs_wait or claimed.more
         self._claims += 1
-        self._holdings.hold(claimed.claims)
-        self._inbox.put(JobsClaimed(self._claims, claimed.claims, claimed.drain, monotonic()))
-        self._on_claims(claimed.claims)
+        claims = tuple(map(self._attempts.begin, claimed.claims))
+        self._holdings.hold(claims)
+        self._inbox.put(JobsClaimed(self._claims, claims, claimed.drain, monotonic()))
+        self._on_claims(claims)
 
     def _report(self) -> None:
         if monotonic() < self._report_at:
@@ -226,6 +233,8 @@ class Feeder:
 
     def _drop(self, lost: set[str]) -> None:
         for job_id in lost:
-            if self._holdings.let_go(job_id):
-                logger.info("a job is no longer ours", extra={"job": job_id})
+            claim = self._holdings.let_go(job_id)
+            if claim is not None:
+                logger.info("a job is no longer ours", extra=job_fields(claim.job))
+                self._attempts.end(claim, LOST)
                 self._inbox.put(JobLeft(job_id))

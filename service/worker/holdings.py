@@ -38,10 +38,10 @@ class Holdings:
         with self._lock:
             self._claims.update((claim.job.id, claim) for claim in claims)
 
-    def let_go(self, job_id: str) -> bool:
-        """Hold a job no longer; False where it is not held, or is already to be delivered."""
+    def let_go(self, job_id: str) -> Claim | None:
+        """Hold a job no longer, and answer its claim; None where it is not held, or is already to be delivered."""
         with self._lock:
-            return self._remove(job_id) is not None
+            return self._remove(job_id)
 
     def note(self, job_id: str, progress: Progress) -> None:
         """Keep the last word on a job's progress for the next report."""

@@ -9,10 +9,12 @@ from time import perf_counter
 
 import numpy as np
 
+from service import tracing
 from service.contracts import Failure, Job, Result
 from service.engine.base import Array, EngineInfo, Tile
 from service.engine.inpaint import sampling_table
 from service.imaging.retouch import finish, prepare
+from service.log_context import job_fields, log_fields
 from service.settings import Settings
 from service.worker.batch import HeldJob, Prepared
 from service.worker.failures import failure_of
@@ -53,38 +55,42 @@ class PicturePool:
 
     def prepare(self, job: Job) -> None:
         """Decode the job's picture and cut its tiles."""
-        self._decoders.submit(self._guarded, job.id, lambda: self._prepare(job))
+        self._decoders.submit(self._guarded, job, lambda: self._prepare(job))
 
     def encode(self, job: HeldJob, candidate: int, fills: Sequence[Array]) -> None:
         """Compose and encode one candidate of the fills [3, s, s] of its crops."""
         with self._lock:
             self._encoding += 1
-        self._encoders.submit(self._guarded, job.claim.job.id, lambda: self._encode(job, candidate, fills))
+        self._encoders.submit(self._guarded, job.claim.job, lambda: self._encode(job, candidate, fills))
 
     def close(self) -> None:
         """Drop what has not begun, and wait for what has."""
         self._decoders.shutdown(cancel_futures=True)
         self._encoders.shutdown(cancel_futures=True)
 
-    def _guarded(self, job_id: str, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:
-            self._on_failure(job_id, failure_of(error, job_id))
+    def _guarded(self, job: Job, work: Callable[[], None]) -> None:
+        with log_fields(**job_fields(job)):
+            try:
+                work()
+            except Exception as error:
+                self._on_failure(job.id, failure_of(error, job))
 
     def _prepare(self, job: Job) -> None:
         started = perf_counter()
-        retouch = prepare(
-            job.image, job.mask, job.params, model_size=self._info.image_size, max_pixels=self._max_pixels
-        )
-        tiles = tuple(Tile(image, mask) for image, mask in retouch.tiles)
-        table = sampling_table(self._info, job.params)
+        with tracing.span("decode", job=job):
+            retouch = prepare(
+                job.image, job.mask, job.params, model_size=self._info.image_size, max_pixels=self._max_pixels
+            )
+            tiles = tuple(Tile(image, mask) for image, mask in retouch.tiles)
+            table = sampling_table(self._info, job.params)
         self._on_prepared(job.id, Prepared(retouch, tiles, table, perf_counter() - started))
 
     def _encode(self, job: HeldJob, candidate: int, fills: Sequence[Array]) -> None:
         started = perf_counter()
+        told = {"moebius.candidate": candidate}
         try:
-            picture = finish(job.prepared_parts.retouch, np.stack(fills), job.claim.job.params)
+            with tracing.span("compose", job=job.claim.job, attributes=told):
+                picture = finish(job.prepared_parts.retouch, np.stack(fills), job.claim.job.params)
         finally:
             self._count_encoded()
         if job.answer.add(candidate, picture, perf_counter() - started):

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from math import ceil
 from time import monotonic
 
-from service import telemetry
+from service import telemetry, tracing
 from service.contracts import Failure
 from service.engine.inpaint import reads_image
+from service.log_context import job_fields
 from service.settings import Settings
 from service.worker.batch import HeldJob, Item
 from service.worker.device import Device
@@ -23,6 +24,7 @@ from service.worker.feeder import Feeder, Wish
 from service.worker.pictures import PicturePool
 from service.worker.profile import BatchProfile
 from service.worker.scheduler import JobView, Limits, plan, surplus
+from service.worker.spans import tell_denoised, tell_joins, tell_vae_call
 
 logger = logging.getLogger(__name__)
 
@@ -101,14 +103,14 @@ class StepLoop:
         self._claims_seen = claimed.number
         self._draining = claimed.drain or any(claim.alone for claim in claimed.claims)
         for claim in claimed.claims:
-            logger.info("job started", extra={"job": claim.job.id, "attempt": claim.attempt})
+            logger.info("job started", extra={**job_fields(claim.job), "attempt": claim.attempt})
             self._jobs_seen += 1
             self._jobs[claim.job.id] = HeldJob.of(claim, self._jobs_seen, claimed.at, self._steps)
 
     def _drop_expired(self) -> None:
         now = monotonic()
-        for job_id in [job_id for job_id, job in self._jobs.items() if now >= job.expires_at]:
-            logger.info("a job is past its deadline", extra={"job": job_id})
+        for job_id, job in [held for held in self._jobs.items() if now >= held[1].expires_at]:
+            logger.info("a job is past its deadline", extra=job_fields(job.claim.job))
             self._feeder.forget(job_id)
             del self._jobs[job_id]
 
@@ -175,9 +177,11 @@ class StepLoop:
         fresh = [item for item in fresh if not item.job.closed]
         if fresh:
             self._fail_each(fresh, self._device.begin(fresh))
-        for item in items:
-            if not item.job.closed:
-                self._enter(item)
+        entering = [item for item in items if not item.job.closed]
+        for item in entering:
+            self._enter(item)
+        if entering and tracing.enabled():
+            tell_joins(entering, self._steps, sum(len(job.running) for job in self._jobs.values()))
 
     def _enter(self, item: Item) -> None:
         job = item.job
@@ -209,8 +213,12 @@ class StepLoop:
         going_on = [item for item in items if not item.job.closed]
         for item in going_on:
             item.job.advance(item, self._steps)
-        for job_id in {item.job_id for item in going_on}:
-            self._feeder.note(job_id, self._jobs[job_id].progress)
+        for job in {item.job for item in going_on}:
+            self._feeder.note(job.claim.job.id, job.progress)
+            if job.batch_sizes is not None:
+                job.batch_sizes.append(len(items))
+                if not (job.running or job.waiting):
+                    tell_denoised(job)
 
     def _fail_each(self, items: Sequence[Item], outcomes: Sequence[object]) -> None:
         for item, outcome in zip(items, outcomes, strict=True):
@@ -223,5 +231,7 @@ def _stage(name: str, items: Sequence[Item]) -> Iterator[None]:
     """Add the block's seconds to the stage of each job that has a part in it."""
     started = monotonic()
     yield
+    seconds = monotonic() - started
     for job in {item.job for item in items}:
-        job.add_seconds(name, monotonic() - started)
+        job.add_seconds(name, seconds)
+    tell_vae_call(name, items, seconds)

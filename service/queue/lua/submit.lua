@@ -2,13 +2,14 @@
 -- Queue a job whose payloads are stored already. A repeated submit changes nothing.
 -- ARGV: id, client, model, priority, params, deadline, result lifetime, bytes, cost, places, steps, weight,
 --       flow lifetime, most jobs, most bytes, the part of both that one client may have, most of the server's
---       memory, idempotency key or '', fingerprint
+--       memory, idempotency key or '', fingerprint, traceparent or '', tracestate or ''
 -- Answers {'queued', epoch, id}, {'known', epoch, id of the key's job}, {'conflict'},
 -- {'full', 'jobs' or 'bytes' or 'share' or 'memory', ms until a tenth of the work is done},
 -- {'late', ms that are missing, ms that the job itself takes} or {'missing'} (the payloads are gone).
 local id, client, model, priority, params = unpack(ARGV, 1, 5)
 local deadline, lifetime, size, cost, places, steps, weight = unpack(ARGV, 6, 12)
 local flow_lifetime, most_jobs, most_bytes, most_of_client, most_memory, key, fingerprint = unpack(ARGV, 13, 19)
+local traceparent, tracestate = unpack(ARGV, 20, 21)
 
 if redis.call('EXISTS', JOB .. id) == 1 then
   -- Where the job has ended already, the repeated submit has stored pictures that nobody will read.
@@ -85,6 +86,9 @@ redis.call('HSET', JOB .. id, 'client', client, 'model', model, 'priority', prio
   'toll', exact(cost / weight), 'status', 'queued',
   'created', now, 'queued_at', now, 'deadline', deadline, 'lifetime', lifetime, 'places', places,
   'step', 0, 'steps', steps, 'start', exact(start), 'tag', exact(tag), 'attempts', 0, 'token', 0)
+if traceparent ~= '' then
+  redis.call('HSET', JOB .. id, 'traceparent', traceparent, 'tracestate', tracestate)
+end
 for _, name in ipairs({JOB .. id, IMAGE .. id, MASK .. id}) do
   redis.call('PEXPIREAT', name, deadline + lifetime)
 end

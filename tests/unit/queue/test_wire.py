@@ -38,14 +38,16 @@ def test_a_result_of_another_version_is_refused() -> None:
 
 def test_a_job_comes_back_equal() -> None:
     params = Params(model="m", seed=2**32 - 1, priority=Priority.BATCH, strength=0.3)
-    job = decode_job("s0-0", [b"client", params.model_dump_json().encode(), b"1500", b"6"], b"image", b"mask")
+    job = decode_job(
+        "s0-0", [b"client", params.model_dump_json().encode(), b"1500", b"6", None, None], b"image", b"mask"
+    )
     assert (job.params, job.deadline, job.image, job.mask) == (params, 1.5, b"image", b"mask")
     assert job.places == 6
 
 
 def test_a_job_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="unheard_of"):
-        decode_job("s0-0", [b"client", b'{"unheard_of": 1}', b"1500", b"1"], b"", b"")
+        decode_job("s0-0", [b"client", b'{"unheard_of": 1}', b"1500", b"1", None, None], b"", b"")
 
 
 def test_models_come_back_equal() -> None:

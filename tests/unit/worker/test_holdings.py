@@ -13,7 +13,7 @@ NEVER = float("inf")
 
 
 def delivery_of(claim: Claim) -> Delivery:
-    return Delivery(claim, send=lambda: True, on_accepted=lambda: None, due=0.0, give_up=NEVER)
+    return Delivery(claim, "succeeded", send=lambda: True, on_accepted=lambda: None, due=0.0, give_up=NEVER)
 
 
 def holding(*job_ids: str) -> Holdings:
@@ -74,7 +74,7 @@ def test_a_delivery_that_fails_waits_for_its_next_try() -> None:
         raise QueueUnavailable("gone")
 
     holdings = holding("s0-1", "s0-2")
-    refused = Delivery(claim_of("s0-1"), refuse, lambda: None, due=0.0, give_up=NEVER)
+    refused = Delivery(claim_of("s0-1"), "succeeded", refuse, lambda: None, due=0.0, give_up=NEVER)
     holdings.settle("s0-1", lambda _: refused)
     holdings.settle("s0-2", delivery_of)
     assert holdings.due() is refused
