@@ -227,5 +227,5 @@ def markdown(report: QueueCostReport, command: str) -> str:
         for row in report.rates
     ]
     return "\n".join(
-        [*lines, *table(("bytes", "appendfsync", "jobs/s", "MB/s in and out of the file"), rows)]
+        [*lines, *table(("bytes", "appendfsync", "jobs/s", "pictures and results, MB/s"), rows)]
     )
