@@ -56,6 +56,13 @@ def installed(name: str) -> Distribution | None:
         return None
 
 
+@cache
+def required_by(name: str) -> tuple[Requirement, ...]:
+    """What an installed distribution requires; nothing where it is not installed."""
+    found = installed(name)
+    return parsed((found.requires if found else None) or ())
+
+
 def reachable(extras: Iterable[str], environments: Iterable[Environment] = (HERE,)) -> set[str]:
     """Canonical names of all that an install with these extras brings, in any of the environments.
 
@@ -72,13 +79,11 @@ def followed(requirements: Iterable[Requirement], environment: Environment) -> I
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
-        found = installed(name)
         for extra in ("", *sorted(requirement.extras)):
             if (name, extra) in known:
                 continue
             known.add((name, extra))
-            theirs = parsed(found.requires or ()) if found else ()
-            waiting.extend(needed for needed in theirs if applies(needed, environment, extra))
+            waiting.extend(needed for needed in required_by(name) if applies(needed, environment, extra))
         yield name
 
 

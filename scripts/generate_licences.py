@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -17,7 +18,7 @@ from packaging.version import Version
 
 from scripts.check_constraints import CONSTRAINTS, pins
 from scripts.distributions import OURS, ROOT, installed, reachable
-from scripts.licence_policy import LicencePolicy
+from scripts.licence_policy import VAGUE, LicencePolicy
 
 TARGET = ROOT / "THIRD_PARTY.md"
 # libscipy_openblas64_-32a4b2a6.so, libgfortran-040039e1-0352e75f.so.5.0.0
@@ -63,13 +64,13 @@ def rows(names: Iterable[str], policy: LicencePolicy) -> list[Row]:
 
 
 def libraries(names: Iterable[str], policy: LicencePolicy) -> list[Row]:
-    """Wheel, library and licence of the shared libraries in these distributions' `.libs` folders."""
+    """Wheel, library and licence of the shared libraries that these distributions' wheels carry along."""
     found: set[Row] = set()
-    for name in names:
-        files = (one.files if (one := installed(name)) else None) or []
-        carried = [Path(file).name for file in files if Path(file).parts[0].endswith(".libs")]
-        for match in filter(None, map(LIBRARY.match, carried)):
-            found.add((name, match["name"], policy.libraries.get(match["name"], "not stated")))
+    for folder in Path(str(distribution(OURS).locate_file(""))).glob("*.libs"):
+        wheel = canonicalize_name(folder.stem)
+        names_here = {match["name"] for file in folder.iterdir() if (match := LIBRARY.match(file.name))}
+        if wheel in names:
+            found |= {(wheel, name, policy.libraries.get(name, VAGUE)) for name in names_here}
     return sorted(found)
 
 
