@@ -1,7 +1,8 @@
 """The queue in simulated time: start-time fair order, admission by predicted finish, leases, attempts.
 
 The same rules as service/queue/lua/submit.lua, claim.lua and reclaim.lua, without a server; a test compares the
-order with the real one. One model, one shard. Left out: jobs of the last attempt that run alone.
+order with the real one. One model, one shard. Left out: jobs of the last attempt that run alone, and deadlines of
+what runs.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Counts:
     claims: int = 0  # scripts that workers sent because a job came, whether they got one or not
     redelivered: int = 0
     dead_lettered: int = 0
+    expired: int = 0  # past their deadline when they would have been claimed
     finished: int = 0
 
 
@@ -111,12 +113,15 @@ class SimulatedQueue:
         return job
 
     def claim(self, places: int, now: float) -> list[SimulatedJob]:
-        """The jobs with the lowest tags, until their places reach `places`."""
+        """The jobs with the lowest tags, until their places reach `places`. What is past its deadline ends here."""
         taken: list[SimulatedJob] = []
         while places > 0 and self._ready:
             _, job = self._ready.pop(0)
-            self._clock = max(self._clock, job.start)
             self._waiting_cost -= job.cost
+            if now > job.request.at + self.deadline:
+                self.counts.expired += 1
+                continue
+            self._clock = max(self._clock, job.start)
             self._running_cost += job.cost
             job.attempts += 1
             job.claimed_at = now if job.claimed_at is None else job.claimed_at

@@ -148,8 +148,14 @@ class _Fleet:
         return min(self._wishes, key=lambda worker: len(worker.leased))
 
     def _claim(self, worker: SimulatedWorker) -> None:
-        jobs = self.queue.claim(self._wishes.take(worker), self.env.now)
-        worker.begin_claim(jobs)
+        expired = self.queue.counts.expired
+        places = self._wishes.take(worker)
+        jobs = self.queue.claim(places, self.env.now)
+        if jobs:
+            worker.begin_claim(jobs)
+        else:
+            self._wishes.set(worker, places)
+        self._count(expired - self.queue.counts.expired)
 
     def _count(self, change: int) -> None:
         self.area += self._in_system * (self.env.now - self._counted_at)
