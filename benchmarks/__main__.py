@@ -18,6 +18,7 @@ NAMES = {
     "serving": "step batching against whole-request batching under Poisson arrivals",
     "overhead": "what the server itself costs, beside LitServe",
     "scale": "throughput with 1 to 8 workers, and of the queue alone",
+    "coding": "what decoding and encoding pictures costs, by their size",
     "queue_cost": "what a job costs the queue's server, and how many jobs it bears",
     "simulation": "1 to 1,000 workers in simulated time, on measured and modelled step times",
     "simulation_check": "the simulation of a fleet beside the real system",
