@@ -20,7 +20,7 @@ ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
-.PHONY: help demo serve test lint format proto dashboards licences sbom constraints audit buf workflows helm check-chart bench clean
+.PHONY: help demo serve test lint format proto dashboards licences sbom constraints audit buf workflows helm check-chart check-compose bench clean
 .DELETE_ON_ERROR:
 
 help:  ## This list
@@ -35,7 +35,7 @@ serve: $(SERVING)  ## Start the service and keep it up until Ctrl-C; make serve 
 test: $(EVERYTHING)  ## All tests; make test TESTS=tests/unit for some
 	$(BIN)/python -m pytest $(TESTS)
 
-lint: $(EVERYTHING)  ## ruff, mypy, bandit, yamllint, shellcheck; pins, licences, and what is generated
+lint: $(EVERYTHING)  ## ruff, mypy, bandit, yamllint, hadolint, shellcheck; pins, licences, and what is generated
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -43,6 +43,7 @@ lint: $(EVERYTHING)  ## ruff, mypy, bandit, yamllint, shellcheck; pins, licences
 	$(BIN)/python -m scripts.generate_dashboards --check
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive service training scripts
 	$(BIN)/yamllint --strict .
+	$(BIN)/hadolint Dockerfile
 	grep -rlIE '^#!.*[/ ](ba)?sh$$' .ci scripts deploy | xargs $(BIN)/shellcheck
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
@@ -89,6 +90,9 @@ constraints: $(EVERYTHING)  ## Ask the package registry whether every install is
 
 audit: $(EVERYTHING)  ## Look for known vulnerabilities of the pinned packages; needs the internet
 	$(BIN)/uv tool run pip-audit@$(PIP_AUDIT_VERSION) --no-deps --disable-pip --requirement constraints.txt
+
+check-compose: $(EVERYTHING)  ## Build the images, bring the stack up, kill each part of it, take it down; needs Docker
+	scripts/check-compose
 
 bench: $(EVERYTHING)  ## Measure the engines here; make bench BENCH=serving for another; writes benchmarks/results/
 	$(BIN)/python -m benchmarks $(or $(BENCH),engine)
