@@ -21,6 +21,7 @@ NAMES = {
     "coding": "what decoding and encoding pictures costs, by their size",
     "queue_cost": "what a job costs the queue's server, and how many jobs it bears",
     "simulation": "1 to 1,000 workers in simulated time, on measured and modelled step times",
+    "capacity": "devices, queue servers and money for a rate, from the results of the others",
     "simulation_check": "the simulation of a fleet beside the real system",
     "independence": "a picture alone and in every company",
     "soak": "memory and keys under steady load",
