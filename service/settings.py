@@ -78,6 +78,11 @@ class Settings(BaseSettings):
         description="Models that `moebius serve` serves, separated by commas, each by workers of its own; the first "
         "is the default. Left out, `model` alone.",
     )
+    sleeping_models: str = Field(
+        default="",
+        description="Models that an edge takes requests for also while no worker serves them, separated by commas, as "
+        "something starts a worker when work waits. Such a model is known once a worker has served it.",
+    )
     backend: Literal["auto", "onnxruntime", "torch", "dummy"] = Field(
         default="auto", description="What runs the model: auto, onnxruntime, torch or dummy."
     )
@@ -218,6 +223,11 @@ class Settings(BaseSettings):
     def served_models(self) -> tuple[str, ...]:
         """The models that `moebius serve` serves, the default first."""
         return tuple(name.strip() for name in self.models.split(",")) if self.models else (self.model,)
+
+    @property
+    def sleeping_names(self) -> tuple[str, ...]:
+        """The models that may sleep."""
+        return tuple(name for part in self.sleeping_models.split(",") if (name := part.strip()))
 
     @property
     def worker_devices(self) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class QueueClient:
         self._scripts = {name: self._redis.register_script(load_script(name)) for name in TRANSITIONS}
         self._wakes = Wakes(self._redis, [shard.done for shard in self._shards])
         self._epochs: dict[Shard, bytes] = {}
-        self._served = ServedModels(self._redis, settings.model)
+        self._served = ServedModels(self._redis, settings.model, settings.sleeping_names)
         self._clock = ServerClock(self._redis)
 
     def new_job_id(self, client: str, idempotency_key: str | None = None) -> str:
@@ -137,7 +137,7 @@ class QueueClient:
         telemetry.count_job(Status.CANCELLED, int(found == CANCELLED_NOW))
 
     async def models(self) -> tuple[ServedModel, ...]:
-        """What live workers serve, the default model first, each name once; as of a moment ago."""
+        """What live workers serve, and what sleeps, the default model first, each name once; as of a moment ago."""
         return await self._served.models()
 
     async def load(self) -> QueueLoad:

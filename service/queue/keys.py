@@ -31,7 +31,8 @@ class Shard:
     """One part of the queue: its keys live in one slot of a cluster, so that a script may touch them all.
 
     ledger            hash: epoch (another one once data were lost), bytes, arrivals; of each model the clock
-                      of its fair order, and the cost of what waits, also by priority, and what runs
+                      of its fair order, the cost of what waits, also by priority, and what runs, and the
+                      models that a worker last registered together with it
     shares            hash: of each client the jobs and bytes that it has in the queue
     rates             hash: of each model the throughput of its live workers, and of one of them, in cost a second; ms
                       of a step of one item

@@ -1,9 +1,13 @@
-"""Which models live workers serve, as edges ask it for every request: from their registrations, kept a moment."""
+"""Which models requests are taken for, as edges ask it for every request: those of live workers, from their
+registrations, and those that may sleep, from what was last registered. Kept a moment.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import redis.asyncio
@@ -13,15 +17,18 @@ from service.queue.connection import queue_errors
 from service.queue.keys import Shard
 from service.queue.wire import decode_models
 
+logger = logging.getLogger(__name__)
+
 KEPT = 1.0  # seconds; how long a worker that left may still be told of
 
 
 class ServedModels:
-    """The models of one queue; `default` is told first."""
+    """The models of one queue; `default` is told first, and those of `sleeping` also while no worker serves them."""
 
-    def __init__(self, connection: redis.asyncio.Redis, default: str) -> None:
+    def __init__(self, connection: redis.asyncio.Redis, default: str, sleeping: Iterable[str] = ()) -> None:
         self._redis = connection
         self._default = default
+        self._sleeping = tuple(sleeping)
         self._until = 0.0
         self._models: tuple[ServedModel, ...] = ()
         self._look: asyncio.Task[tuple[ServedModel, ...]] | None = None
@@ -47,7 +54,24 @@ class ServedModels:
                 for worker in workers:
                     pipeline.hget(shard.key("worker", worker.decode()), "models")
                 registered = await pipeline.execute()
-        found = {
-            model.name: model for data in registered if data is not None for model in decode_models(data)
-        }
+            found = {
+                model.name: model for data in registered if data is not None for model in decode_models(data)
+            }
+            asleep = [name for name in self._sleeping if name not in found]
+            if asleep:
+                found |= await self._last_registered(shard, asleep)
         return tuple(found[name] for name in sorted(found, key=lambda name: (name != self._default, name)))
+
+    async def _last_registered(self, shard: Shard, names: Sequence[str]) -> dict[str, ServedModel]:
+        """Those of the names that a worker has ever served. One that another version registered may not be read."""
+        fields = [f"served:{name}" for name in names]
+        registered = cast(list[bytes | None], await self._redis.hmget(shard.key("ledger"), fields))
+        found: dict[str, ServedModel] = {}
+        for name, data in zip(names, registered, strict=True):
+            try:
+                models = decode_models(data) if data is not None else ()
+            except ValueError:
+                logger.warning("a sleeping model is not known to this version", extra={"model": name})
+                models = ()
+            found |= {model.name: model for model in models if model.name == name}
+        return found

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Say that a worker lives; with a lifetime of 0, that it has left. Forgets workers that fell silent, and sums up what
--- the live ones can do.
+-- the live ones can do. What a model's worker last told of it is kept for edges that let the model sleep.
 -- ARGV: worker, lifetime, models, places, throughput, this shard's part of it, ms of a step, names of the models...
 local worker, lifetime, models, places, throughput, share, step = unpack(ARGV, 1, 7)
 local now = now_ms()
@@ -13,6 +13,11 @@ else
   redis.call('HSET', WORKER .. worker, 'models', models, 'places', places, 'throughput', throughput,
     'share', share, 'step', step, 'names', cmsgpack.pack({unpack(ARGV, 8)}))
   redis.call('PEXPIRE', WORKER .. worker, lifetime)
+  for _, name in ipairs({unpack(ARGV, 8)}) do
+    if redis.call('HGET', LEDGER, 'served:' .. name) ~= models then
+      redis.call('HSET', LEDGER, 'served:' .. name, models)
+    end
+  end
 end
 
 local all, workers_of, sum, steps = {}, {}, {}, {}

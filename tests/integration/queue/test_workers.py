@@ -74,3 +74,37 @@ async def test_a_worker_that_keeps_up_stays_known(
     async with asyncio.timeout(30):
         while not await client.models():
             consumer.keep_up()
+
+
+async def until_awake_are(client: QueueClient, names: list[str]) -> None:
+    async with asyncio.timeout(30):
+        while [model.name for model in await client.models()] != names:
+            await client.ping()
+
+
+async def test_a_model_that_may_sleep_is_told_after_its_last_worker_as_that_one_told_it(
+    queue_url: str, settings: Settings, new_consumer: NewConsumer
+) -> None:
+    dozing = settings.model_copy(update={"sleeping_models": "zeta, never-served"})
+    client = QueueClient(queue_url, dozing)
+    models = (served(MODEL), served("zeta"))
+    consumer = QueueConsumer(queue_url, settings, WorkerRegistration("only", models, 8))
+    consumer.register()
+    assert await client.models() == models
+    consumer.close()
+    await until_awake_are(client, ["zeta"])
+    assert await client.models() == (served("zeta"),)
+    await client.aclose()
+
+
+async def test_a_sleeping_model_of_another_version_is_not_told_until_a_worker_serves_it(
+    queue_url: str, settings: Settings, new_consumer: NewConsumer, server: redis.Redis
+) -> None:
+    client = QueueClient(queue_url, settings.model_copy(update={"sleeping_models": MODEL}))
+    server.hset(Shard().key("ledger"), f"served:{MODEL}", b'[{"title": "of tomorrow"}]')
+    assert await client.models() == ()
+    consumer = new_consumer()
+    consumer.register()
+    await until_awake_are(client, [MODEL])
+    consumer.close()
+    await client.aclose()
