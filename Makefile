@@ -45,7 +45,6 @@ lint: $(EVERYTHING)  ## ruff, mypy, bandit, yamllint, hadolint, shellcheck; pins
 	$(BIN)/yamllint --strict .
 	$(BIN)/hadolint Dockerfile
 	grep -rlIE '^#!.*[/ ](ba)?sh$$' .ci scripts deploy | xargs $(BIN)/shellcheck
-	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/python -m scripts.check_constraints
 	$(BIN)/python -m scripts.generate_licences --check

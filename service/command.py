@@ -11,11 +11,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from service.errors import ArtifactError, InpaintError
 from service.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE
-from service.settings import Settings
+from service.settings import SECRET, Settings
 
 PARSED_BY_TYPER = (int, float, Path)  # the rest is text that the settings parse
 
@@ -57,13 +58,17 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
 
 
 def describe(error: ValidationError) -> str:
-    """The problems as text for a person: the field, what was given, what is allowed."""
+    """The problems as text for a person: the field, what was given (unless it may be secret), what is allowed."""
     return "; ".join(
-        f"{'.'.join(map(str, problem['loc']))} is {problem['input']!r}: {problem['msg']}"
+        f"{'.'.join(map(str, problem['loc']))} is {_shown(problem)}: {problem['msg']}"
         if problem["loc"]  # what no field has alone names its fields itself
         else problem["msg"]
         for problem in error.errors()
     )
+
+
+def _shown(problem: ErrorDetails) -> str:
+    return "wrong" if problem["loc"][0] in SECRET else repr(problem["input"])
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from service.contracts import MAX_PIXELS, MAX_UPLOAD_BYTES
 
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 KEY_DIGEST = re.compile(r"[0-9a-f]{64}")
+# What may hold a password or, by mistake, a key in the clear: no message repeats their values.
+SECRET = frozenset({"api_keys", "otlp_endpoint", "redis_url"})
 
 
 def default_model_store() -> Path:
@@ -28,7 +30,9 @@ def default_model_store() -> Path:
 class Settings(BaseSettings):
     """Read from the environment; command line options override single fields."""
 
-    model_config = SettingsConfigDict(env_prefix="MOEBIUS_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MOEBIUS_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65_535, description="HTTP port; 0 takes a free one.")
@@ -42,6 +46,7 @@ class Settings(BaseSettings):
 
     api_keys: dict[str, str] = Field(
         default_factory=dict,
+        repr=False,
         description='Names of clients and the sha256 of their bearer keys, as JSON: {"alice": "9f86..."}. '
         "Left out, nobody needs a key, and a client is its address.",
     )
@@ -53,7 +58,9 @@ class Settings(BaseSettings):
 
     redis_url: str | None = Field(
         default=None,
-        description="The queue: Redis >= 7 or Valkey >= 8. Left out, `moebius serve` starts a Valkey of its own.",
+        repr=False,
+        description="The queue: Redis >= 7 or Valkey >= 8. Left out, `moebius serve` starts a Valkey of its own. "
+        "An address with a password belongs in the environment, since `ps` shows options.",
     )
     state_dir: Path = Field(
         default=Path("~/.local/state/moebius").expanduser(),
@@ -162,6 +169,7 @@ class Settings(BaseSettings):
     )
     otlp_endpoint: str = Field(
         default="",
+        repr=False,
         description="Where traces go: the base address of an OTLP/HTTP collector, http://collector:4318 say. Left "
         "out, no traces are made.",
     )

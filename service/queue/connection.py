@@ -19,6 +19,10 @@ CONNECT_TIMEOUT = 2.0  # seconds; a server on the same network answers in millis
 REPLY_TIMEOUT = 5.0  # seconds; longer than an fsync on a slow disk or a 30 MB payload on a slow link
 RETRIES = 3  # bridges a restart of the server; every script may be sent twice
 MOST_CONNECTIONS = 64  # of an edge; who finds all taken waits for one, for as long as a reply may take
+INVALID_ADDRESS = (
+    "The queue's address is not valid. Set MOEBIUS_REDIS_URL or --redis-url to redis://:password@host:6379/0, "
+    "rediss:// with TLS, or unix:///path; write special characters of the password as %23 for # and the like."
+)
 BACKOFF = ExponentialWithJitterBackoff(cap=0.5, base=0.05)
 
 
@@ -77,6 +81,6 @@ def queue_errors(op: str) -> Iterator[None]:
 def _address_errors() -> Iterator[None]:
     try:
         yield
-    except ValueError as error:
-        detail = f"The queue's address is not valid: {error} Set it in MOEBIUS_REDIS_URL or --redis-url."
-        raise QueueUnavailable(detail) from error
+    except ValueError:
+        # Without its words: they may quote the part of a password that was taken for a port.
+        raise QueueUnavailable(INVALID_ADDRESS) from None

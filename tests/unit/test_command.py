@@ -67,3 +67,21 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], words: str) -> 
     assert finished.exit_code == 2
     assert finished.stderr.count("\n") == 1
     assert words in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_KEYS", '{"alice": "my-key-in-the-clear"}'),
+        ("API_KEYS", '["my-key-in-the-clear"]'),
+        ("OTLP_ENDPOINT", "ftp://alice:my-key-in-the-clear@collector"),
+    ],
+)
+def test_a_wrong_value_that_may_be_secret_is_not_repeated(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"MOEBIUS_{name}", value)
+    finished = RUNNER.invoke(app, ["serve"])
+    assert finished.exit_code == 2
+    assert finished.stderr.startswith(f"moebius: {name.lower()} is wrong: ")
+    assert "my-key" not in finished.stderr

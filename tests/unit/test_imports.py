@@ -61,7 +61,7 @@ TABLE = {
     # The command line may import every part; its modules are split by what they start.
     "exit_codes": may(""),
     "signals": may(""),
-    "command": may("errors settings exit_codes", "pydantic pydantic_settings typer"),
+    "command": may("errors settings exit_codes", "pydantic pydantic_core pydantic_settings typer"),
     "hub": may("artifacts errors", "huggingface_hub"),
     "models_cli": may(f"{EVERYBODYS} command exit_codes hub artifacts engine model", "typer"),
     "inpaint_cli": may(f"{EVERYBODYS} command exit_codes engine imaging worker", "pydantic rich typer"),

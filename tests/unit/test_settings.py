@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings
+from service.settings import SECRET, Settings
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"])
@@ -94,3 +94,15 @@ def test_a_key_in_the_clear_is_refused(digest: str) -> None:
 def test_a_proxy_that_is_no_network_is_refused() -> None:
     with pytest.raises(ValidationError, match="an address or a network"):
         Settings(trusted_proxies=("proxy.example",))
+
+
+def test_no_secret_is_in_what_a_traceback_or_a_log_may_show() -> None:
+    settings = Settings(redis_url="redis://:hidden@queue", otlp_endpoint="http://:hidden@collector")
+    assert "hidden" not in repr(settings)
+    with pytest.raises(ValidationError) as caught:
+        Settings(api_keys={"alice": "hidden"})
+    assert "hidden" not in str(caught.value)
+
+
+def test_every_setting_that_is_secret_exists() -> None:
+    assert Settings.model_fields.keys() >= SECRET

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,6 +53,18 @@ def test_a_malformed_address_is_told_with_the_knob_that_sets_it(url: str, settin
         QueueClient(url, settings)
     with pytest.raises(QueueUnavailable, match="MOEBIUS_REDIS_URL"):
         QueueConsumer(url, settings, REGISTRATION)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:hid#den@queue", "redis://:hid/den@queue:6379", "redis://:[hid@queue"]
+)
+def test_a_malformed_address_is_not_repeated_as_a_part_of_it_may_be_a_password(
+    url: str, settings: Settings
+) -> None:
+    with pytest.raises(QueueUnavailable) as caught:
+        QueueClient(url, settings)
+    assert "hid" not in "".join(traceback.format_exception(caught.value))
+    assert "%23 for #" in caught.value.detail
 
 
 async def test_a_lost_wake_costs_only_a_poll(
