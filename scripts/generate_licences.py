@@ -27,8 +27,8 @@ BEGINNING = """# Third-party packages and their licences
 
 Made by `make licences` from what is installed on Linux x86_64; not to be edited. Licences are SPDX expressions. What is
 allowed stands in [scripts/licences.toml](scripts/licences.toml); what is no package (weights, photographs, base images)
-in [docs/licences.md](docs/licences.md). Each wheel brings its licence text along, in its `.dist-info` folder, so that
-every image holds the texts of what it holds.
+in [docs/licences.md](docs/licences.md). Wheels bring their licence texts along, mostly in `.dist-info`, so that
+every image holds the texts of what it holds; flatbuffers' does not, whose text (Apache-2.0) is our own LICENSE's.
 """
 PACKAGE_HEAD = "| package | version | licence |\n|---|---|---|\n"
 LIBRARY_HEAD = "| wheel | library | licence |\n|---|---|---|\n"
