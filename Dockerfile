@@ -59,14 +59,14 @@ LABEL org.opencontainers.image.title=moebius-edge \
       org.opencontainers.image.description="The edge of the Moebius inpainting service: HTTP and gRPC"
 USER 10001:10001
 EXPOSE 8080 50051
-HEALTHCHECK --interval=10s --timeout=6s --start-period=120s --start-interval=2s CMD ["moebius", "ready", "edge"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=120s --start-interval=2s CMD ["moebius-ready", "edge"]
 CMD ["edge"]
 
 FROM service AS worker
 ENV MOEBIUS_MODEL_STORE=/opt/model_store
 COPY model_store /opt/model_store
 EXPOSE 9100
-HEALTHCHECK --interval=10s --timeout=6s --start-period=300s --start-interval=2s CMD ["moebius", "ready", "worker"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=300s --start-interval=2s CMD ["moebius-ready", "worker"]
 CMD ["worker"]
 
 FROM worker AS worker-cpu

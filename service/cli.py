@@ -1,4 +1,4 @@
-"""The command line: `moebius serve | edge | worker | ready | inpaint | models | keys`. Parses; the work is elsewhere.
+"""The command line: `moebius serve | edge | worker | inpaint | models | keys`. Parses; the work is elsewhere.
 
 Every command imports what it needs when it runs: an edge never loads an engine, and `--help` is quick.
 """
@@ -15,7 +15,6 @@ from service.exit_codes import EXIT_INTERRUPTED, EXIT_UNUSABLE, EXIT_USAGE
 from service.inpaint_cli import inpaint
 from service.keys_cli import keys_app
 from service.models_cli import models_app
-from service.ready_cli import ready
 
 app = typer.Typer(
     help="Inpainting as a service: a photo and a mask in, the photo with the hole filled out.",
@@ -30,7 +29,6 @@ BATCHING = ("max_batch", "batching")
 LIFE = ("drain_timeout", "log_level", "otlp_endpoint")
 
 app.command()(inpaint)
-app.command()(ready)
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 

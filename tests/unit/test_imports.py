@@ -29,7 +29,7 @@ def may(parts: str, packages: str = "") -> Allowed:
 
 EVERYBODYS = "contracts errors settings telemetry tracing log_context"
 COMMANDS = (
-    "command exit_codes hub inpaint_cli json_logs keys_cli models_cli ready_cli serve signals supervisor"
+    "command exit_codes hub inpaint_cli json_logs keys_cli models_cli serve signals supervisor"
 )
 
 TABLE = {
@@ -68,7 +68,7 @@ TABLE = {
     "supervisor": may(f"{EVERYBODYS} exit_codes queue"),
     "worker_group": may("settings supervisor"),
     "keys_cli": may("command exit_codes", "typer"),
-    "ready_cli": may("command exit_codes settings", "typer"),
+    "ready": may(""),
     "serve": may(f"{EVERYBODYS} edge json_logs queue signals worker_group", "httpx"),
     "cli": may(f"{EVERYBODYS} {COMMANDS} edge worker", "typer"),
 }

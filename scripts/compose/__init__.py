@@ -1,0 +1,1 @@
+"""What scripts/check-compose does with a running stack."""
