@@ -106,9 +106,24 @@ def test_any_waiting_job_wakes_a_group_from_zero(waiting: float) -> None:
     assert wanted_workers(documents, waiting)["moebius-worker-nano"] == 1
 
 
-def test_no_answer_is_a_failure_with_a_fallback() -> None:
+def test_the_first_worker_of_a_group_that_sleeps_has_time_to_start() -> None:
     for scaler in of_kind(rendered("fleet"), "ScaledObject"):
-        assert scaler["spec"]["fallback"]["replicas"] >= 1
+        sleeps = scaler["spec"]["minReplicaCount"] == 0
+        assert (scaler["spec"].get("initialCooldownPeriod", 0) >= 600) == sleeps
+
+
+def test_no_answer_is_a_failure_after_which_there_are_as_many_workers_as_was_chosen() -> None:
+    documents = rendered("fleet")
+    chosen = {
+        scaler["metadata"]["name"]: scaler["spec"].get("fallback")
+        for scaler in of_kind(documents, "ScaledObject")
+    }
+    assert chosen == {
+        "moebius-worker-l4": {"failureThreshold": 3, "replicas": 20},
+        "moebius-worker-h100": {"failureThreshold": 3, "replicas": 5},
+        "moebius-worker-nano": None,  # as many as there are
+    }
+    for scaler in of_kind(documents, "ScaledObject"):
         for trigger in scaler["spec"]["triggers"]:
             assert trigger["metricType"] == "AverageValue"  # the only one that a fallback works with
             assert trigger["metadata"]["ignoreNullValues"] == "false"

@@ -30,7 +30,7 @@ FROM_THE_POD = {"MOEBIUS_THREADS": "4"}
 NO_SETTINGS_OF_THE_CHART = {
     *("port", "grpc_port", "metrics_port", "redis_url", "api_keys", "drain_timeout"),
     *("model", "model_store", "backend", "device", "precision", "threads", "max_batch"),
-    *("models", "workers", "devices", "state_dir", "embedded_memory"),
+    *("sleeping_models", "models", "workers", "devices", "state_dir", "embedded_memory"),
 }
 DESCRIBED = ("type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "items")
 
@@ -99,6 +99,17 @@ def test_the_default_model_is_one_that_workers_load(documents: tuple[Document, .
         environment(workload, documents)["MOEBIUS_MODEL"] for workload in of_kind(documents, "Deployment")
     }
     assert edge in loaded
+
+
+def test_edges_take_requests_for_a_model_that_sleeps_and_for_no_other_without_worker() -> None:
+    def sleeping(*settings: str) -> str | None:
+        documents = rendered("fleet", *settings)
+        edge = environment(named(documents, "Deployment", "moebius-edge"), documents)
+        return edge.get("MOEBIUS_SLEEPING_MODELS")
+
+    assert sleeping() == "moebius-nano-4step"
+    assert sleeping("workers.l4.scaling.min=0") == "moebius-nano-4step,moebius-places2"
+    assert sleeping("workers.nano.scaling.min=1") is None
 
 
 def test_the_schema_offers_every_setting_that_the_chart_does_not_give_itself() -> None:

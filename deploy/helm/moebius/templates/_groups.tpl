@@ -26,6 +26,23 @@
 {{- $capacity }}
 {{- end }}
 
+{{/* Models that no group keeps a worker of: requests are taken for them all the same, and wake one. */}}
+{{- define "moebius.sleepingModels" -}}
+{{- $sleeping := list }}
+{{- $awake := list }}
+{{- range $name, $group := include "moebius.groups" . | fromYaml }}
+  {{- if and $group.scaling.enabled (eq (int $group.scaling.min) 0) }}
+    {{- $sleeping = append $sleeping $group.model }}
+  {{- else }}
+    {{- $awake = append $awake $group.model }}
+  {{- end }}
+{{- end }}
+{{- range $awake }}
+  {{- $sleeping = without $sleeping . }}
+{{- end }}
+{{- $sleeping | uniq | sortAlpha | join "," }}
+{{- end }}
+
 {{- define "moebius.checkDefaultModel" -}}
 {{- $models := list }}
 {{- range $name, $group := include "moebius.groups" . | fromYaml }}

@@ -10,7 +10,7 @@
       {{- .query | nindent 6 }}
     threshold: {{ .threshold | toJson | quote }}
     activationThreshold: "0"
-    # No answer is a failure, for which there is the fallback, and not a 0.
+    # No answer is a failure and not a 0.
     ignoreNullValues: "false"
     {{- with .root.Values.prometheus.authModes }}
     authModes: {{ . | quote }}
