@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from time import time_ns
 from typing import TYPE_CHECKING, TypeAlias
@@ -108,10 +108,10 @@ def spans_kept(processor: SpanProcessor, service: str) -> Iterator[None]:
 @contextmanager
 def server_span(name: str, headers: Mapping[str, str], attributes: Attributes) -> Iterator[Span]:
     """The span of a request that came with `headers` (lower case), in its caller's trace if they name one. A context
-    that is malformed is ignored.
+    that is malformed is ignored. Whether the request failed is its transport's to tell.
     """
-    with _current(name, W3C.extract(headers), SpanKind.SERVER, attributes) as span:
-        yield span
+    with _current(name, W3C.extract(headers), SpanKind.SERVER, attributes) as current:
+        yield current
 
 
 @contextmanager
@@ -125,25 +125,20 @@ def span(
     """A part of the current span's work, or of the `job`'s. An error that leaves it is noted by its code alone: its
     text may tell what a client sent.
     """
-    with _current(name, None if job is None else _context_of(job), kind, attributes or {}) as current:
-        yield current
-
-
-@contextmanager
-def _current(name: str, context: Context | None, kind: SpanKind, attributes: Attributes) -> Iterator[Span]:
-    with _tracer.start_as_current_span(
-        name,
-        context,
-        kind,
-        attributes,
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
+    with _current(name, None if job is None else _context_of(job), kind, attributes) as current:
         try:
-            yield span
+            yield current
         except Exception as error:
-            mark_failed(span, error.code if isinstance(error, InpaintError) else type(error).__name__)
+            mark_failed(current, error.code if isinstance(error, InpaintError) else type(error).__name__)
             raise
+
+
+def _current(
+    name: str, context: Context | None, kind: SpanKind, attributes: Attributes | None
+) -> AbstractContextManager[Span]:
+    return _tracer.start_as_current_span(
+        name, context, kind, attributes, record_exception=False, set_status_on_exception=False
+    )
 
 
 def mark_failed(span: Span, kind: str) -> None:

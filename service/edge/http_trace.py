@@ -52,6 +52,9 @@ class RequestTrace:
 
             try:
                 await self.app(scope, receive, send_with_trace)
+            except Exception as error:
+                tracing.mark_failed(span, type(error).__name__)
+                raise
             finally:
                 route = route_of(scope)
                 span.update_name(f"{method} {route}")

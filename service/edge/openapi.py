@@ -11,10 +11,16 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from service.edge.job_schemas import JobEventDocument
+from service.edge.middleware import QUIET_ROUTES
 from service.edge.problems import Problem
 from service.edge.schemas import InpaintDocument, InpaintForm, InpaintResponse
+from service.tracing import TRACE_RESPONSE
 
 KEYED_ROUTES = "/v1/"
+TRACE_TOLD = (
+    "Where the service traces requests: version-trace-span-flags of this one (W3C Trace Context, draft of Level 2), in "
+    "the caller's trace if the request had a traceparent."
+)
 FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")  # of answers that we never give
 _DESCRIBED: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (InpaintForm, "validation"),
@@ -38,6 +44,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         _, described = models_json_schema(_DESCRIBED, ref_template="#/components/schemas/{model}")
         schemas.update(described["$defs"])
         _drop_frameworks_refusals(document, schemas)
+        _describe_trace_response(document, components)
         if app.state.edge.authenticator.needs_key:
             _ask_for_keys(document, components)
         app.openapi_schema = document
@@ -56,6 +63,16 @@ def _drop_frameworks_refusals(document: dict[str, Any], schemas: dict[str, Any])
             del operation["responses"]["422"]
     for name in FRAMEWORKS_OWN:
         schemas.pop(name, None)
+
+
+def _describe_trace_response(document: dict[str, Any], components: dict[str, Any]) -> None:
+    components["headers"] = {TRACE_RESPONSE: {"description": TRACE_TOLD, "schema": {"type": "string"}}}
+    reference = {"$ref": f"#/components/headers/{TRACE_RESPONSE}"}
+    for path, operation in _operations(document):
+        if path not in QUIET_ROUTES:
+            for response in operation["responses"].values():
+                # A new one: routes share what describes their answers.
+                response["headers"] = {**response.get("headers", {}), TRACE_RESPONSE: reference}
 
 
 def _ask_for_keys(document: dict[str, Any], components: dict[str, Any]) -> None:
