@@ -12,6 +12,7 @@ import httpx
 
 from service.contracts import ServedModel, WorkerRegistration
 from service.queue.consumer import QueueConsumer
+from service.queue.keys import Shard
 from service.settings import Settings
 from tests.faults.processes import LISTENS, OWN_PORT, EdgeProcess, WorkerProcess
 from tests.monitoring import worker_main
@@ -36,6 +37,11 @@ class MonitoredWorker(WorkerProcess):
         """The host:port of its metrics."""
         address: str = OWN_PORT.findall(self.log)[-1]
         return address.removeprefix("http://")
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is a part of its name in the queue."""
+        return self._running.pid
 
     @property
     def came_up(self) -> bool:
@@ -85,6 +91,14 @@ class Stack:
             yield consumer
         finally:
             consumer.close()
+
+    def jobs_of(self, worker: MonitoredWorker) -> list[bytes]:
+        """The jobs that this worker has now."""
+        shard = Shard()
+        with self.server.connect() as connection:
+            running = connection.zrange(shard.key("leases"), 0, -1)
+            owners = [(job, connection.hget(shard.key("job", job.decode()), "worker")) for job in running]
+        return [job for job, owner in owners if owner and f"-{worker.pid}-".encode() in owner]
 
     def edge_is_ready(self) -> bool:
         """As its own page tells."""

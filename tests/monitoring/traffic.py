@@ -22,7 +22,7 @@ ROUTE = "/v1/inpaint"
 EMPTY_MASK = encode(mask().point(lambda _: 0))
 TRUNCATED = PHOTO[: len(PHOTO) // 2]
 ATTEMPTS = 3  # until a job is a dead letter
-MANY = 12  # jobs of six items, more than the good worker takes at once
+MANY = 8  # jobs of four items each, more than two workers have places for
 
 
 class Traffic:
@@ -52,8 +52,8 @@ class Traffic:
         self._http.post(ROUTE, files=FILES, data={"steps": 12}).raise_for_status()
         self._http.post(ROUTE, files=FILES, data={"steps": 6, "priority": "batch"}).raise_for_status()
 
-    def _fill_several(self) -> None:
-        answer = self._http.post(ROUTE, files=FILES, data={"steps": 10, "n": 6}, headers=AS_JSON)
+    def _fill_several(self, steps: int = 10) -> None:
+        answer = self._http.post(ROUTE, files=FILES, data={"steps": steps, "n": 4}, headers=AS_JSON)
         answer.raise_for_status()
 
     def _fill_later(self) -> None:
@@ -98,23 +98,18 @@ class Traffic:
 
     def lose_workers_at_work(self) -> None:
         """Kill the last worker, for good, and let the one before it sleep until its leases are over."""
-        good, sleeper, victim = self._stack.workers
-        for worker in (sleeper, victim):
-            worker.shut_gate()
+        _, sleeper, victim = self._stack.workers
         with ThreadPoolExecutor(MANY) as pool:
-            sent = [pool.submit(self._fill_several) for _ in range(MANY)]
-            until(lambda: sleeper.at_gate and victim.at_gate, "both have jobs at hand")
-            good.shut_gate()  # what it takes over must not end before the sleeper is awake
-            before = good.metric("inpaint_redeliveries_total")
-            sleeper.signal(signal.SIGSTOP)
+            sent = [pool.submit(self._fill_several, steps=40) for _ in range(MANY)]
+            until(lambda: self._stack.jobs_of(victim), "the victim has jobs at hand")
             victim.kill()
-            sleeper.open_gate()
-            until(lambda: good.metric("inpaint_redeliveries_total") > before + 1, "their jobs are put back")
+            until(lambda: self._stack.jobs_of(sleeper), "the sleeper has some, too")
+            sleeper.signal(signal.SIGSTOP)
+            until(lambda: not self._stack.jobs_of(sleeper), "they are put back")
             sleeper.signal(signal.SIGCONT)
-            until(lambda: sleeper.metric("inpaint_lease_lost_total") > 0, "the sleeper misses its leases")
-            good.open_gate()
             for answer in sent:
                 answer.result()
+        until(lambda: sleeper.metric("inpaint_lease_lost_total") > 0, "the sleeper misses its leases")
 
     def lose_a_job(self) -> None:
         """One job is a dead letter, one expires unseen, and one is left waiting with nobody to take it."""
