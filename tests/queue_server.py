@@ -46,13 +46,15 @@ def binary_of(kind: str) -> Path:
 class QueueServer:
     """Redis or Valkey on a unix socket, as durable as the embedded server. Start it from the main thread.
 
-    `cluster`: it is the one node of a cluster and holds every slot, so that a cluster's rules are kept.
+    `cluster`: it is the one node of a cluster and holds every slot, so that a cluster's rules are kept. `memory`: its
+    limit in bytes; 0 is none.
     """
 
-    def __init__(self, kind: str, folder: Path, *, cluster: bool = False) -> None:
+    def __init__(self, kind: str, folder: Path, *, cluster: bool = False, memory: int = 0) -> None:
         self.kind = kind
         self.folder = folder
         self._cluster = cluster
+        self._memory = memory
         self._binary = binary_of(kind)
         self._socket = folder / "socket"
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,6 +77,7 @@ class QueueServer:
     def start(self) -> None:
         """Start it, with what its append-only file holds, and wait until it answers."""
         options = OPTIONS | {"dir": str(self.folder), "unixsocket": str(self._socket)}
+        options |= {"maxmemory": str(self._memory)}
         if self._cluster:
             options |= {"cluster-enabled": "yes", "bind": "127.0.0.1", "port": str(free_cluster_port())}
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
@@ -136,10 +139,10 @@ def free_cluster_port() -> int:
 
 
 @contextmanager
-def running_server(kind: str, *, cluster: bool = False) -> Iterator[QueueServer]:
+def running_server(kind: str, *, cluster: bool = False, memory: int = 0) -> Iterator[QueueServer]:
     """A server in a temporary folder with a path short enough for a unix socket; gone after the block."""
     with tempfile.TemporaryDirectory(prefix="mb-queue-") as folder:
-        server = QueueServer(kind, Path(folder), cluster=cluster)
+        server = QueueServer(kind, Path(folder), cluster=cluster, memory=memory)
         server.start()
         try:
             yield server
