@@ -8,8 +8,9 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
-from tests.deploy.chart import Document, named, rendered
+from tests.deploy.chart import VALUES, Document, named, rendered
 
 OLDEST, NEWEST = "1.27", "1.35"  # Chart.yaml's kubeVersion, and what the Helm that renders is made for
 OPERATORS = {
@@ -32,6 +33,14 @@ def test_kubernetes_knows_every_field(documents: tuple[Document, ...], version: 
     for document in documents:
         if document["kind"] not in OPERATORS:
             kubernetes_validate.validate(document, version, strict=True)
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_kubernetes_knows_every_field_of_what_fills_the_model_store(version: str) -> None:
+    documents = list(yaml.safe_load_all((VALUES.parent / "pull-models.yaml").read_text("utf-8")))
+    assert {document["kind"] for document in documents} == {"PersistentVolumeClaim", "Job"}
+    for document in documents:
+        kubernetes_validate.validate(document, version, strict=True)
 
 
 def test_the_operators_know_every_field_of_theirs() -> None:
