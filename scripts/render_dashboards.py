@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from scripts.generate_dashboards import FOLDER
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 POINTS = 240  # moments in a picture
-COLORS = 192  # of the PNG's palette: it is a third as large
+COLORS = 256  # of the PNG's palette: it is a third as large
 TIMEOUT = 60.0
 
 
@@ -93,7 +94,9 @@ def render(board: Board, prometheus: Prometheus, caption: str) -> Image.Image:
     figure = draw(board, lambda panel: lines_of(panel, prometheus, values), prometheus.moments, caption)
     page = BytesIO()
     figure.savefig(page, format="png")
-    return Image.open(page).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+    return (
+        Image.open(page).convert("RGB").quantize(COLORS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    )
 
 
 def main() -> None:
@@ -101,13 +104,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="of a Prometheus that scrapes the service: http://localhost:9090")
     parser.add_argument("--minutes", type=float, default=10.0, help="to look back (default: 10)")
+    parser.add_argument(
+        "--until", type=datetime.fromisoformat, help="2026-11-23T09:15:05+00:00 (default: now)"
+    )
     parser.add_argument("--scrape-interval", type=float, default=15.0, help="of that Prometheus, in seconds")
     parser.add_argument("--caption", default="", help="what was measured, for the top of the pictures")
     parser.add_argument(
         "--out", type=Path, default=IMAGES, help="folder for the pictures (default: docs/images)"
     )
     options = parser.parse_args()
-    end = time.time()
+    end = options.until.timestamp() if options.until else time.time()
     with httpx.Client(base_url=options.url, timeout=TIMEOUT, trust_env=False) as client:
         prometheus = Prometheus(client, end - 60 * options.minutes, end, options.scrape_interval)
         for path in sorted(FOLDER.glob("*.json")):

@@ -126,7 +126,7 @@ def _batch(board: Dashboard) -> Dashboard:
         )
         .with_panel(
             graph(
-                "Device busy",
+                "Device busy by worker",
                 "Part of the time that each worker's device worked: steps and the autoencoder.",
                 units.PercentUnit,
                 Query(total(BUSY, "instance"), "{{instance}}"),

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.dates import AutoDateLocator, DateFormatter
+from matplotlib.dates import MINUTELY, AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import Locator, MaxNLocator, MultipleLocator
@@ -32,11 +32,12 @@ GOOD = "#1a7f37"
 COLORS = ("#3274d9", "#e0752d", "#37872d", "#8f3bb8", "#c4162a", "#b8860b", "#13a3a8", "#705da0", "#64748b")
 NAMED_COLORS = {
     "green": "#37872d",
-    "yellow": "#d9a300",
+    "purple": "#8f3bb8",
     "orange": "#e0752d",
     "red": "#c4162a",
     "blue": "#3274d9",
 }
+TIME_STEPS = (60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400)  # seconds
 MOST_IN_LEGEND = 9
 LONGEST_CELL = 40  # characters
 MOST_EDGES = 12  # that a heat map's axis has room for
@@ -92,7 +93,7 @@ def _draw_panel(figure: Figure, panel: Panel, lines: Sequence[Line], times: NDAr
     figure.add_artist(shape)
     y = 1 - (top + 0.2) / height
     title = figure.text((left + 0.1) / width, y, panel.title, fontsize=9, weight="bold", va="center")
-    unit = panel.fields["fieldConfig"]["defaults"].get("unit", "")
+    unit = panel.defaults.get("unit", "")
     if panel.kind == "timeseries" and unit.startswith(SUFFIX):
         end = title.get_window_extent().x1 / DPI + 0.1
         figure.text(end / width, y, unit.removeprefix(SUFFIX).strip(), fontsize=8, color=PALE, va="center")
@@ -126,7 +127,7 @@ class Box:
 
 
 def _graph(figure: Figure, box: Box, panel: Panel, lines: Sequence[Line], times: NDArray[np.object_]) -> None:
-    custom = panel.fields["fieldConfig"]["defaults"]["custom"]
+    custom = panel.defaults["custom"]
     columns, shown = _legend_shape(lines, box.wide)
     axes = box.axes(figure, 0.72, 0.36, 0.14, 0.3 + 0.16 * math.ceil(shown / columns))
     stacked = custom.get("stacking", {}).get("mode") == "normal"
@@ -159,16 +160,17 @@ def _graph(figure: Figure, box: Box, panel: Panel, lines: Sequence[Line], times:
 
 
 def _colors(panel: Panel, lines: Sequence[Line]) -> list[str]:
-    """A colour a line: what the panel fixes for its name, or the next of ours."""
-    free = cycle(COLORS)
-    found = []
-    for line in lines:
-        fixed = None
-        for override in panel.fields["fieldConfig"]["overrides"]:
-            if re.search(override["matcher"]["options"].strip("/"), line.name):
-                fixed = NAMED_COLORS[override["properties"][0]["value"]["fixedColor"]]
-        found.append(fixed or next(free))
-    return found
+    """A colour a line: what the panel fixes for its name, or the next that is not fixed for another."""
+    fixed = [_fixed_color(panel, line.name) for line in lines]
+    free = cycle([color for color in COLORS if color not in fixed])
+    return [color or next(free) for color in fixed]
+
+
+def _fixed_color(panel: Panel, name: str) -> str | None:
+    for override in panel.fields["fieldConfig"]["overrides"]:
+        if re.search(override["matcher"]["options"].strip("/"), name):
+            return NAMED_COLORS[override["properties"][0]["value"]["fixedColor"]]
+    return None
 
 
 def _legend_shape(lines: Sequence[Line], wide: float) -> tuple[int, int]:
@@ -180,7 +182,7 @@ def _legend_shape(lines: Sequence[Line], wide: float) -> tuple[int, int]:
 
 def _scale(axes: Axes, panel: Panel, times: NDArray[np.object_]) -> None:
     """Both axes: time below, the panel's unit at the left, from 0."""
-    unit = panel.fields["fieldConfig"]["defaults"]["unit"]
+    unit = panel.defaults["unit"]
     axes.set_xlim(times[0], times[-1])
     highest = axes.dataLim.y1 if axes.dataLim.y1 > 1e-9 else max(_limits(panel), default=1.0) * 2
     axes.set_ylim(0, highest * 1.06)
@@ -191,15 +193,19 @@ def _scale(axes: Axes, panel: Panel, times: NDArray[np.object_]) -> None:
 
 
 def _ticks(unit: str, highest: float) -> Locator:
-    """Round numbers; of bytes, powers of two."""
+    """Round numbers: of bytes powers of two, of long times minutes and hours."""
     if unit == "bytes":
         return MultipleLocator(2.0 ** math.ceil(math.log2(max(highest, 4) / 4)))
-    return MaxNLocator(4, steps=[1, 2, 5, 10])
+    if unit == "s" and highest > TIME_STEPS[0]:
+        return MultipleLocator(next((step for step in TIME_STEPS if step >= highest / 4), TIME_STEPS[-1]))
+    return MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
 
 
 def _dress(axes: Axes) -> None:
     """The time axis and the frame."""
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=4, maxticks=7)  # type: ignore[no-untyped-call]
+    locator.intervald[MINUTELY] = [1, 2, 5, 10, 15, 30]
+    axes.xaxis.set_major_locator(locator)
     seconds = np.ptp(axes.get_xlim()) * 86400 < 300  # matplotlib counts days
     axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S" if seconds else "%H:%M"))  # type: ignore[no-untyped-call]
     axes.tick_params(length=2, labelsize=7.5, colors=PALE)
@@ -214,14 +220,14 @@ def _limit(axes: Axes, panel: Panel) -> None:
 
 
 def _limits(panel: Panel) -> list[float]:
-    steps = panel.fields["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", ())
+    steps = panel.defaults.get("thresholds", {}).get("steps", ())
     return [step["value"] for step in steps if step["value"] is not None]
 
 
 def _number(
     figure: Figure, box: Box, panel: Panel, lines: Sequence[Line], times: NDArray[np.object_]
 ) -> None:
-    defaults = panel.fields["fieldConfig"]["defaults"]
+    defaults = panel.defaults
     values = lines[0].values if lines else np.full(len(times), np.nan)
     known = values[np.isfinite(values)]
     last = float(known[-1]) if len(known) else math.nan

@@ -34,7 +34,7 @@ JOBS_UNIT, COST_UNIT, CAPACITY_UNIT = "suffix: jobs/s", "suffix: evaluations", "
 OUTCOME_COLORS = {
     "succeeded": "green",
     "cancelled": "blue",
-    "expired": "yellow",
+    "expired": "purple",
     "failed": "orange",
     "dead_lettered": "red",
 }

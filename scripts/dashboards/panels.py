@@ -27,7 +27,7 @@ from scripts.dashboards.frame import DATASOURCE
 FULL, HALF, THIRD, SIXTH = 24, 12, 8, 4  # columns of Grafana's 24
 STAT_HEIGHT, TABLE_HEIGHT, HEIGHT = 4, 6, 8
 GREEN, RED = "green", "red"
-STATUS_COLORS = {"^2": GREEN, "^4": "yellow", "^429": "orange", "^5": RED}
+STATUS_COLORS = {"^2": GREEN, "^429": "orange", "^5": RED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ def ratio(part: str, whole: str) -> str:
     return f"({part}) / clamp_min({whole}, 1e-9)"
 
 
-def or_zero(expression: str) -> str:
-    """The expression, or one series that is 0 where it has none."""
-    return f"{expression} or on() vector(0)"
+def or_zero(expression: str, label: str = "") -> str:
+    """The expression, or one series that is 0 where it has none; its `label`, where one is named, is `none`."""
+    zero = f'label_replace(vector(0), "{label}", "none", "", "")' if label else "vector(0)"
+    return f"{expression} or on () {zero}"

@@ -32,6 +32,11 @@ class Panel:
         return str(self.fields["type"])
 
     @property
+    def defaults(self) -> Mapping[str, Any]:
+        """How its values are written: unit, limits and more."""
+        return dict(self.fields.get("fieldConfig", {}).get("defaults", {}))
+
+    @property
     def queries(self) -> Iterator[tuple[str, str]]:
         """Each expression with its legend."""
         for target in self.fields["targets"]:

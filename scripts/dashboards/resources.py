@@ -105,7 +105,7 @@ def _memory(board: Dashboard) -> Dashboard:
                 "Commands that the queue did not answer",
                 "By the operation that failed; each is tried again where that is safe.",
                 "suffix: errors/s",
-                Query(or_zero(total(rate(of_all("inpaint_redis_errors_total")), "op")), "{{op}}"),
+                Query(or_zero(total(rate(of_all("inpaint_redis_errors_total")), "op"), "op"), "{{op}}"),
                 stacked=True,
                 limit=Limit(alert_limit("InpaintRedisErrors")),
             )

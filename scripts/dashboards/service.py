@@ -133,8 +133,8 @@ def _traffic(board: Dashboard) -> Dashboard:
         )
         .with_panel(
             graph(
-                "Error ratio",
-                "Part of the requests that the service failed.",
+                "Failed requests",
+                "Part of the requests that the service failed: the error ratio over time.",
                 units.PercentUnit,
                 Query(ratio(ERRORS, REQUESTS), "failed"),
                 limit=ERROR_LIMIT,
@@ -145,7 +145,9 @@ def _traffic(board: Dashboard) -> Dashboard:
                 "Refused before the queue",
                 "Requests that were refused at once, by the code in their answer.",
                 units.RequestsPerSecond,
-                Query(or_zero(total(rate(of_edges("inpaint_rejected_total")), "reason")), "{{reason}}"),
+                Query(
+                    or_zero(total(rate(of_edges("inpaint_rejected_total")), "reason"), "reason"), "{{reason}}"
+                ),
                 stacked=True,
             )
         )

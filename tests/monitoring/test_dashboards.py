@@ -109,6 +109,12 @@ def test_every_panel_says_what_it_shows_and_in_which_unit() -> None:
             assert panel.kind == "table" or "unit" in str(panel.fields), panel.title
 
 
+def test_no_two_panels_of_a_dashboard_have_the_same_name() -> None:
+    for name, board in BOARDS.items():
+        titles = [panel.title for panel in board.panels]
+        assert sorted(titles) == sorted(set(titles)), name
+
+
 def test_the_panels_fill_the_page_without_overlap() -> None:
     for name, board in BOARDS.items():
         cells = [cell for panel in board.panels for cell in cells_of(panel)]
