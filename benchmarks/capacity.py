@@ -89,7 +89,7 @@ def measure(options: argparse.Namespace) -> CapacityReport:
         for name in ("queue_cost", "simulation", "coding")
     )
     server, claims = server_cost(queue), claims_of_a_worker(simulation["rows"])
-    profiles = {model.name: model.profile() for model in gpu_model.MODELS}
+    profiles = {model.name: model.profile() for model in (*gpu_model.MODELS, gpu_model.FEW_STEP)}
     profiles |= load_curves(options.results / "curves.json")
     rows = [
         device_row(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.gpu_model import MODELS, GpuModel
+from benchmarks.gpu_model import FEW_STEP, MODELS, GpuModel
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -27,3 +27,8 @@ def test_the_autoencoder_takes_as_much_longer_as_it_has_more_work() -> None:
     profile = GpuModel(0.5).profile()
     assert profile.encode_seconds / 0.02601 == pytest.approx(1100 / 632)
     assert profile.decode_seconds / 0.02601 == pytest.approx(2500 / 632)
+
+
+def test_a_few_step_model_evaluates_one_branch_of_two() -> None:
+    assert FEW_STEP.step_seconds(1) == pytest.approx(0.02601 / 2)
+    assert (FEW_STEP.profile().steps, FEW_STEP.profile().distilled) == (4, True)
