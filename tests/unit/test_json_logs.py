@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from service.json_logs import JsonFormatter
+from service.log_context import log_fields
 
 
 def record(message: str, **extra: object) -> logging.LogRecord:
@@ -27,6 +28,12 @@ def test_a_log_record_is_one_line_of_json() -> None:
         "route": "/v1/inpaint",
         "path": "a",
     }
+
+
+def test_a_line_carries_what_is_known_of_its_request_and_its_own_words_come_first() -> None:
+    with log_fields(job="s0-1", peer="192.0.2.1"):
+        entry = json.loads(JsonFormatter().format(record("request", job="s0-2")))
+    assert (entry["job"], entry["peer"]) == ("s0-2", "192.0.2.1")
 
 
 def test_a_traceback_stays_in_its_line() -> None:

@@ -45,6 +45,14 @@ def test_a_job_comes_back_equal() -> None:
     assert job.places == 6
 
 
+def test_a_job_keeps_its_trace_and_one_of_an_earlier_version_has_none() -> None:
+    stored = [b"client", Params(model="m", seed=1).model_dump_json().encode(), b"1500", b"6"]
+    traced = decode_job("s0-0", [*stored, b"00-a-b-01", b"vendor=1"], b"", b"")
+    assert (traced.traceparent, traced.tracestate) == ("00-a-b-01", "vendor=1")
+    for nothing in (None, b""):
+        assert decode_job("s0-0", [*stored, nothing, nothing], b"", b"").traceparent is None
+
+
 def test_a_job_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="unheard_of"):
         decode_job("s0-0", [b"client", b'{"unheard_of": 1}', b"1500", b"1", None, None], b"", b"")
