@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import redis
 
 from benchmarks.arrivals import poisson_arrivals
+from benchmarks.fleet.run import Plant, simulate
+from benchmarks.fleet.timing import Timing
+from benchmarks.fleet.workload import Request
 from benchmarks.hardware import hardware_line
 from benchmarks.load import CLIENT, DEADLINE, Payload, serve_all
 from benchmarks.measuring import Spread
@@ -19,16 +22,20 @@ from benchmarks.queue_rate import jobs_per_second
 from benchmarks.queue_servers import Fsync, queue_server
 from benchmarks.server_log import ServerLog, server_log
 from benchmarks.tables import heading, table
-from service.contracts import Job, Params, ServedModel, WorkerRegistration
+from service.contracts import Job, Params, Priority, ServedModel, WorkerRegistration
 from service.queue.client import QueueClient
 from service.queue.consumer import QueueConsumer
 from service.queue.keys import Shard
 from service.settings import Settings
+from service.worker.profile import BatchProfile
+from service.worker.scheduler import Limits
 
 WORKERS = 2
 STEP_SECONDS = 0.05
 STEPS = (20,)
 RATE = 8.0  # pictures a second
+MAX_BATCH = 8
+WORKER_COUNTS = (1, 2, 4, 8)
 SUBSCRIBERS = (1, 10, 100, 1000)
 EMPTY_CLAIMS = 500
 PUBLISHES = 200
@@ -56,6 +63,15 @@ class BytesRow:
     rate: Spread
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimsRow:
+    """Claims a job of so many workers: those of the real ones, and of simulated ones on the same arrivals."""
+
+    workers: int
+    real: float
+    simulated: float
+
+
 @dataclass(frozen=True)
 class QueueCostReport:
     """All that was measured, and on what. Microseconds are of the server's one thread; bytes are of a job."""
@@ -74,6 +90,7 @@ class QueueCostReport:
     memory_bytes: float
     empty_claim_microseconds: float
     publish_microseconds: dict[int, float]
+    claims: list[ClaimsRow]
     rates: list[BytesRow]
 
 
@@ -88,7 +105,7 @@ def measure(options: argparse.Namespace) -> QueueCostReport:
     """All of it, one after the other."""
     hardware = hardware_line()
     image, mask = gradient_and_hole(128)
-    log, jobs = logged_jobs(options.seconds, Payload(image, mask))
+    log, jobs = logged_jobs(WORKERS, options.seconds, Payload(image, mask))
     rates: dict[tuple[int, Fsync], list[float]] = {}
     for number in range(options.rounds):
         cells = [(size, fsync) for size in PICTURE_BYTES for fsync in FSYNCS]
@@ -114,22 +131,35 @@ def measure(options: argparse.Namespace) -> QueueCostReport:
         memory_bytes=memory_of_a_waiting_job(),
         empty_claim_microseconds=empty_claim_microseconds(),
         publish_microseconds={count: publish_microseconds(count) for count in SUBSCRIBERS},
+        claims=[claims_of(count, options.seconds, Payload(image, mask)) for count in WORKER_COUNTS],
         rates=[BytesRow(size, fsync, Spread.of(found)) for (size, fsync), found in sorted(rates.items())],
     )
 
 
-def logged_jobs(seconds: float, payload: Payload) -> tuple[ServerLog, int]:
-    """Serve Poisson arrivals on real workers; answers what the server was asked, and the number of jobs."""
-    own = {"backend": "dummy", "dummy_step_seconds": STEP_SECONDS, "max_batch": 8}
+def logged_jobs(count: int, seconds: float, payload: Payload) -> tuple[ServerLog, int]:
+    """Serve Poisson arrivals on `count` real workers; answers what the server was asked, and the number of jobs."""
+    own = {"backend": "dummy", "dummy_step_seconds": STEP_SECONDS, "max_batch": MAX_BATCH}
     arrivals = poisson_arrivals(RATE, seconds, steps=STEPS, seed=1)
     with (
         queue_server() as url,
-        workers(url, WORKERS, own),
+        workers(url, count, own),
         redis.Redis.from_url(url) as connection,
         server_log(connection) as log,
     ):
         asyncio.run(serve_all(url, Settings(max_client_share=1), payload, arrivals))
     return log, len(arrivals)
+
+
+def claims_of(count: int, seconds: float, payload: Payload) -> ClaimsRow:
+    """The same arrivals on real and on simulated workers."""
+    log, jobs = logged_jobs(count, seconds, payload)
+    requests = [
+        Request(one.seed, one.at, 1, one.steps, Priority.INTERACTIVE, CLIENT)
+        for one in poisson_arrivals(RATE, seconds, steps=STEPS, seed=1)
+    ]
+    profile = BatchProfile(dict.fromkeys((1, MAX_BATCH), STEP_SECONDS), 0.0, 0.0)
+    counts = simulate(Plant(count, profile, Limits(MAX_BATCH), Timing()), requests, seed=0).counts
+    return ClaimsRow(count, log.calls["claim"] / jobs, counts.claims / counts.submitted)
 
 
 def memory_of_a_waiting_job() -> float:
@@ -213,6 +243,12 @@ def markdown(report: QueueCostReport, command: str) -> str:
         + ", ".join(f"{spent:.0f} us for {count}" for count, spent in report.publish_microseconds.items())
         + ".",
         "",
+        "Claims a job, as each job wakes all workers that have places free (real ones ask once a second, too):",
+        "",
+        *table(
+            ("workers", "real", "simulated"),
+            [(str(row.workers), f"{row.real:.2f}", f"{row.simulated:.2f}") for row in report.claims],
+        ),
         f"The queue alone, submit to finish, 8 claiming processes; {report.rounds} rounds in turn: "
         "median (least - most). Bytes are of the picture, and again of the result:",
         "",
@@ -226,6 +262,4 @@ def markdown(report: QueueCostReport, command: str) -> str:
         )
         for row in report.rates
     ]
-    return "\n".join(
-        [*lines, *table(("bytes", "appendfsync", "jobs/s", "pictures and results, MB/s"), rows)]
-    )
+    return "\n".join([*lines, *table(("bytes", "appendfsync", "jobs/s", "pictures and results, MB/s"), rows)])

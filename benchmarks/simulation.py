@@ -129,7 +129,7 @@ def cells_of(profiles: dict[str, BatchProfile]) -> Iterator[Cell]:
         yield Cell(first, workers, 0.7, kind="bursts")
         yield Cell(first, workers, 0.7, kind="failures")
     for workers in WORKERS[1:-1]:
-        for load in (0.5, 0.8):
+        for load in LOADS:
             yield Cell(first, workers, load, kind="emptiest")
     for name in others:
         for workers in WORKERS:
@@ -215,8 +215,9 @@ def markdown(report: SimulationReport, command: str) -> str:
         "Load 100 % is what full batches could do.",
         "",
         "Kinds: plain; bursts: twice the mean rate for 10 % of the time, 5 s each on average; failures: each worker "
-        "dies every 10 minutes on average and is back after 30 s, leases last 15 s; emptiest: the worker that holds "
-        "fewest claims, in place of whichever comes first.",
+        "dies every 10 minutes on average and is back after 30 s, leases last 15 s; emptiest: a job goes to the worker "
+        "that holds fewest of those that would take it, which the service does not do, in place of whichever asks "
+        "first.",
         "",
         "Wait: from the request to the first step. Slowdown: p95 of requests of one crop and the usual steps, as a "
         "multiple of such a request alone. Busy: the device's share of time. Claims: scripts a job that workers sent "

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from benchmarks.simulation import SimulationReport, SimulationRow
 
-COLORS = ("#1b6ca8", "#2a9d5c", "#c77700", "#a3348f")
+COLORS = ("#1b6ca8", "#2a9d5c", "#c77700", "#a3348f", "#777777")
 STYLES = {"step": "-", "request": ":"}
 SHOWN_LOAD = 0.8
 
@@ -21,13 +21,14 @@ def draw(report: SimulationReport, path: Path) -> None:
     """Write the picture of the first curve's plain runs."""
     first = report.rows[0].cell.curve
     rows = [row for row in report.rows if row.cell.curve == first and row.cell.kind == "plain"]
+    emptiest = [row for row in report.rows if row.cell.curve == first and row.cell.kind == "emptiest"]
     figure = Figure(figsize=(13, 7.6), layout="constrained")
     axes = figure.subplots(2, 3)
-    figure.suptitle(f"{first}. Solid: step batching; dotted: whole requests")
-    _against_load(axes[0, 0], rows, lambda row: row.latency.p50, "latency, median, s")
-    _against_load(axes[0, 1], rows, lambda row: row.latency.p95, "latency, 95th percentile, s")
-    _against_load(axes[0, 2], rows, lambda row: row.wait.p95, "wait for the first step, 95th percentile, s")
-    _against_load(axes[1, 0], rows, lambda row: row.busy * 100, "device busy, % of the time")
+    figure.suptitle(f"{first}. Solid: step batching; dotted: whole requests; dashed: steps, emptiest first")
+    _against_load(axes[0, 0], rows, emptiest, lambda row: row.latency.p50, "latency, median, s")
+    _against_load(axes[0, 1], rows, emptiest, lambda row: row.latency.p95, "latency, 95th percentile, s")
+    _against_load(axes[0, 2], rows, emptiest, lambda row: row.wait.p95, "wait for a step, 95th percentile, s")
+    _against_load(axes[1, 0], rows, emptiest, lambda row: row.busy * 100, "device busy, % of the time")
     _batches(axes[1, 1], [row for row in rows if row.cell.load == SHOWN_LOAD])
     _claims(axes[1, 2], [row for row in rows if row.cell.batching == "step"])
     axes[0, 0].legend(fontsize=8)
@@ -40,9 +41,15 @@ def _workers(rows: Sequence[SimulationRow]) -> list[tuple[int, str]]:
 
 
 def _against_load(
-    axes: Axes, rows: Sequence[SimulationRow], value: Callable[[SimulationRow], float], title: str
+    axes: Axes,
+    rows: Sequence[SimulationRow],
+    emptiest: Sequence[SimulationRow],
+    value: Callable[[SimulationRow], float],
+    title: str,
 ) -> None:
     for workers, color in _workers(rows):
+        dashed = [row for row in emptiest if row.cell.workers == workers]
+        axes.plot([row.cell.load * 100 for row in dashed], [value(row) for row in dashed], "--", color=color)
         for batching, style in STYLES.items():
             mine = [row for row in rows if row.cell.workers == workers and row.cell.batching == batching]
             label = f"{workers:,} worker{'s' if workers > 1 else ''}" if batching == "step" else None
