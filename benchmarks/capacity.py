@@ -15,6 +15,7 @@ from benchmarks.capacity_model import (
     RENEWALS_A_SECOND,
     REPORTS_A_SECOND,
     Assumptions,
+    PayloadCost,
     ServerCost,
     devices,
     dollars_of_devices,
@@ -48,13 +49,14 @@ class DeviceRow:
 
 @dataclass(frozen=True, slots=True)
 class PictureRow:
-    """Photographs of one size: bytes, gigabytes of results for 10 a second by RESULT_TTLS, dollars of 1,000 sent
-    answers and of the cores that decode and encode.
+    """Photographs of one size: bytes, jobs a second of one queue server, gigabytes of results for 10 a second by
+    RESULT_TTLS, dollars of 1,000 sent answers and of the cores that decode and encode.
     """
 
     megapixels: float
     upload_bytes: int
     answer_bytes: int
+    server_jobs: float
     gigabytes: list[float]
     dollars_sent: float
     dollars_cores: float
@@ -66,6 +68,7 @@ class CapacityReport:
 
     assumed: Assumptions
     server: ServerCost
+    payload: PayloadCost
     claims_of_a_worker: float
     job_bytes: float
     device_rows: list[DeviceRow]
@@ -97,8 +100,9 @@ def measure(options: argparse.Namespace) -> CapacityReport:
         )
         for name, profile in profiles.items()
     ]
-    pictures = [picture_row(row, queue["memory_bytes"], assumed) for row in coding["rows"]]
-    return CapacityReport(assumed, server, claims, queue["memory_bytes"], rows, pictures)
+    payload = payload_cost(queue["rates"])
+    pictures = [picture_row(row, payload, queue["memory_bytes"], assumed) for row in coding["rows"]]
+    return CapacityReport(assumed, server, payload, claims, queue["memory_bytes"], rows, pictures)
 
 
 def server_cost(queue: dict[str, Any]) -> ServerCost:
@@ -117,6 +121,14 @@ def server_cost(queue: dict[str, Any]) -> ServerCost:
         + RENEWALS_A_SECOND * (spent["renew"] + spent["register"]),
         wake_of_one=wakes / (int(most) - int(fewest)),
     )
+
+
+def payload_cost(rates: Sequence[dict[str, Any]]) -> PayloadCost:
+    """The line through the smallest and the largest pictures, with appendfsync always; each went in and out."""
+    seconds = {row["picture_bytes"]: 1 / row["rate"]["median"] for row in rates if row["fsync"] == "always"}
+    smallest, largest = min(seconds), max(seconds)
+    byte = (seconds[largest] - seconds[smallest]) / (2 * (largest - smallest))
+    return PayloadCost(seconds[smallest] - byte * 2 * smallest, byte)
 
 
 def claims_of_a_worker(rows: Sequence[dict[str, Any]]) -> float:
@@ -144,13 +156,16 @@ def device_row(
     )
 
 
-def picture_row(row: dict[str, Any], job_bytes: float, assumed: Assumptions) -> PictureRow:
+def picture_row(
+    row: dict[str, Any], payload: PayloadCost, job_bytes: float, assumed: Assumptions
+) -> PictureRow:
     """Photographs of one size."""
     cores = sum(row[part]["median"] for part in ("check_seconds", "prepare_seconds", "finish_seconds"))
     return PictureRow(
         megapixels=row["megapixels"],
         upload_bytes=row["upload_bytes"],
         answer_bytes=row["answer_bytes"],
+        server_jobs=payload.jobs_a_second(row["upload_bytes"] + row["answer_bytes"]),
         gigabytes=[memory_bytes(RATES[0], ttl, row["answer_bytes"], job_bytes) / 1e9 for ttl in RESULT_TTLS],
         dollars_sent=1000 * row["answer_bytes"] / 1e9 * assumed.sent_gigabyte,
         dollars_cores=1000 * cores / 3600 * assumed.core_hour,
@@ -179,14 +194,19 @@ def markdown(report: CapacityReport, command: str) -> str:
     ]
     titles = (
         *("worker", "pictures/s, full batches", "workers for 10/s", "for 1,000/s", "for 100,000/s"),
-        *("$ of devices for 1,000 pictures", "workers that one queue server bears", "if a job woke one"),
+        *("$ of devices, of 1,000 pictures", "workers of one queue server", "if a job woke one"),
     )
     lines += table(titles, [_device_cells(row) for row in report.device_rows])
     lines += [
         "Pictures are of one crop and the model's own number of steps. Rows of the built-in models are measured on two "
         "CPU cores; their dollars are at the price of a device all the same.",
         "",
-        "Photographs by size; memory is that of results kept for 10 pictures a second:",
+        f"Through the queue's server a job takes {report.payload.fixed * 1000:.1f} ms and "
+        f"{report.payload.byte * 1e9:.1f} ms more for each megabyte that comes or goes (appendfsync always): "
+        f"{report.payload.threshold:,.0f} bytes take as long as all the rest.",
+        "",
+        "Photographs by size; jobs/s are those of one queue server, through which they go; memory is that of results "
+        "kept for 10 pictures a second:",
         "",
     ]
     kept = [f"GB if kept {ttl:g} s" for ttl in RESULT_TTLS]
@@ -194,6 +214,7 @@ def markdown(report: CapacityReport, command: str) -> str:
         "megapixels",
         "upload, bytes",
         "answer, bytes",
+        "jobs/s",
         *kept,
         "$ sent, of 1,000",
         "$ of cores, of 1,000",
@@ -210,4 +231,11 @@ def _device_cells(row: DeviceRow) -> tuple[str, ...]:
 def _picture_cells(row: PictureRow) -> tuple[str, ...]:
     sizes = (f"{row.upload_bytes:,}", f"{row.answer_bytes:,}")
     kept = [f"{gigabytes:.2f}" for gigabytes in row.gigabytes]
-    return (f"{row.megapixels:g}", *sizes, *kept, f"{row.dollars_sent:.3f}", f"{row.dollars_cores:.4f}")
+    return (
+        f"{row.megapixels:g}",
+        *sizes,
+        f"{row.server_jobs:.0f}",
+        *kept,
+        f"{row.dollars_sent:.3f}",
+        f"{row.dollars_cores:.4f}",
+    )

@@ -39,6 +39,25 @@ class ServerCost:
     wake_of_one: float
 
 
+@dataclass(frozen=True, slots=True)
+class PayloadCost:
+    """Seconds that one queue server takes for a job from submit to finish: `fixed`, and more for each byte of its
+    pictures, those that come and those that go.
+    """
+
+    fixed: float
+    byte: float
+
+    @property
+    def threshold(self) -> float:
+        """Bytes that take as long as all the rest of a job."""
+        return self.fixed / self.byte
+
+    def jobs_a_second(self, payload_bytes: float) -> float:
+        """With so many bytes in and out."""
+        return 1 / (self.fixed + self.byte * payload_bytes)
+
+
 def devices(rate: float, per_device: float, assumed: Assumptions) -> int:
     """Workers for `rate` pictures a second, of which each does `per_device` with full batches."""
     needed = ceil(rate / (per_device * assumed.utilisation))

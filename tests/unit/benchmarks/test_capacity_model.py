@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.capacity_model import (
     Assumptions,
+    PayloadCost,
     ServerCost,
     devices,
     dollars_of_devices,
@@ -44,3 +45,9 @@ def test_a_server_bears_fewer_workers_where_each_job_wakes_them_all() -> None:
 
 def test_memory_is_that_of_the_results_that_are_kept() -> None:
     assert memory_bytes(10.0, 60.0, 100_000, 7_000) == pytest.approx(64_200_000)
+
+
+def test_a_job_with_the_bytes_of_the_threshold_takes_twice_as_long_as_one_without() -> None:
+    payload = PayloadCost(fixed=0.004, byte=1e-8)
+    assert payload.threshold == pytest.approx(400_000)
+    assert payload.jobs_a_second(0) == pytest.approx(2 * payload.jobs_a_second(payload.threshold))
