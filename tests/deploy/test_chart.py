@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from service.edge.app import create_app
+from service.edge.server import LAST_WORDS
 from service.queue.client import QueueClient
 from service.settings import Settings
 from tests.deploy.chart import (
@@ -33,7 +34,7 @@ from tests.deploy.chart import (
     workloads,
 )
 
-LAST_ANSWERS = 10  # seconds that an edge or a worker may take after its drain
+LAST_ANSWERS = 2 * LAST_WORDS  # seconds that an edge or a worker may take after its drain, and as many again
 
 Documents = tuple[Document, ...]
 
