@@ -80,6 +80,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="folder of the other benchmarks' results"
     )
+    parser.add_argument("--curves", type=Path, default=RESULTS / "curves.json", help="step times of workers")
     for name, value in asdict(Assumptions()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
 
@@ -93,7 +94,7 @@ def measure(options: argparse.Namespace) -> CapacityReport:
     )
     server, claims = server_cost(queue), claims_of_a_worker(simulation["rows"])
     profiles = {model.name: model.profile() for model in (*gpu_model.MODELS, gpu_model.FEW_STEP)}
-    profiles |= load_curves(options.results / "curves.json")
+    profiles |= load_curves(options.curves)
     rows = [
         device_row(
             name, pictures_a_second(profile), seconds_alone(profile, profile.steps), server, claims, assumed

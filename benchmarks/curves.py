@@ -1,7 +1,7 @@
 """Step time by batch size, as a worker measures it at its start: what the simulation and the capacity model run on.
 
 On a machine with a GPU: `python -m benchmarks curves --models moebius-places2 --device cuda --max-batch 32
---output FOLDER`; then `python -m benchmarks simulation --curves FOLDER/curves.json`.
+--output FOLDER`; then the simulation and the capacity model take `--curves FOLDER/curves.json`.
 """
 
 from __future__ import annotations

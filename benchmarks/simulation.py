@@ -1,6 +1,6 @@
 """A fleet of 1 to 1,000 workers in simulated time, on measured and modelled step times: load against latency.
 
-With a GPU's own curves (curves.py): `python -m benchmarks simulation --curves FOLDER/curves.json`.
+With a GPU's own curves (curves.py): `python -m benchmarks simulation --curves FOLDER/curves.json --first NAME`.
 """
 
 from __future__ import annotations
@@ -97,13 +97,18 @@ class SimulationReport:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command line may say."""
     parser.add_argument("--curves", type=Path, default=CURVES, help="a curves.json of the benchmark curves")
+    parser.add_argument(
+        "--first",
+        default=gpu_model.MIDDLE.name,
+        help="the curve that is run at every load: one of curves.json, say",
+    )
     parser.add_argument("--processes", type=int, default=usable_cores(), help="runs at the same time")
 
 
 def measure(options: argparse.Namespace) -> SimulationReport:
     """Every cell, the longest first."""
     hardware = hardware_line()
-    profiles = profiles_of(options.curves)
+    profiles = profiles_of(options.curves, options.first)
     cells = sorted(cells_of(profiles), key=lambda cell: cell.workers, reverse=True)
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         tasks = [(cell, pool.submit(run, cell, profiles[cell.curve])) for cell in cells]
@@ -112,10 +117,14 @@ def measure(options: argparse.Namespace) -> SimulationReport:
     return SimulationReport(hardware, places, [rows[cell] for cell in cells_of(profiles)])
 
 
-def profiles_of(path: Path) -> dict[str, BatchProfile]:
-    """The modelled GPU first, then the measured curves."""
-    modelled = {model.name: model.profile() for model in gpu_model.MODELS}
-    return {gpu_model.MIDDLE.name: modelled[gpu_model.MIDDLE.name], **modelled, **load_curves(path)}
+def profiles_of(path: Path, first: str) -> dict[str, BatchProfile]:
+    """The modelled and the measured curves, that with the name `first` before the others. SystemExit where there is
+    none of that name.
+    """
+    profiles = {model.name: model.profile() for model in gpu_model.MODELS} | load_curves(path)
+    if first not in profiles:
+        raise SystemExit(f"There is no curve {first!r}. There are: {'; '.join(profiles)}.")
+    return {first: profiles[first], **profiles}
 
 
 def cells_of(profiles: dict[str, BatchProfile]) -> Iterator[Cell]:

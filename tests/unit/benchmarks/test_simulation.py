@@ -10,6 +10,7 @@ from PIL import Image
 from benchmarks import simulation
 from benchmarks.fleet.timing import Failures
 from benchmarks.simulation import (
+    CURVES,
     WORKERS,
     Cell,
     SimulationReport,
@@ -18,6 +19,7 @@ from benchmarks.simulation import (
     draw,
     markdown,
     mix_of,
+    profiles_of,
     run,
 )
 from service.worker.profile import BatchProfile
@@ -57,6 +59,14 @@ def test_a_run_with_failures_has_jobs_redelivered(monkeypatch: pytest.MonkeyPatc
 def test_a_few_step_model_is_asked_for_its_own_steps() -> None:
     assert mix_of(FEW_STEP).steps == ((4, 1.0),)
     assert mix_of(FAST).mean_steps == pytest.approx(0.1 * 10 + 0.8 * 20 + 0.1 * 40)
+
+
+def test_a_measured_curve_may_come_first_and_an_unknown_one_is_named_with_those_there_are() -> None:
+    name = "moebius-nano on onnxruntime, cpu"
+    profiles = profiles_of(CURVES, name)
+    assert next(iter(profiles)) == name
+    with pytest.raises(SystemExit, match="no curve 'other'. There are: published network"):
+        profiles_of(CURVES, "other")
 
 
 def test_every_curve_is_run_with_every_number_of_workers_and_no_cell_twice() -> None:
