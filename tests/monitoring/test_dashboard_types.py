@@ -12,7 +12,7 @@ import pytest
 
 from scripts.generate_dashboards import FOLDER
 
-SCHEMA_VERSION = "11.4.0"
+SCHEMA_VERSION = "11.6.0"
 TYPESCRIPT_VERSION = "5.8.3"
 PACKAGES = Path(sys.prefix) / f"grafana-schema-{SCHEMA_VERSION}"
 TYPES = Path(__file__).with_name("dashboard_types.ts")
