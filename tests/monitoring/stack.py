@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from tests.queue_server import QueueServer, running_server
 
 MODEL = "moebius-nano"
 UNATTENDED = "moebius-places2"  # a model whose worker is this process, which takes jobs and then falls silent
+MEMORY = 512 * 1024**2  # bytes that the queue's server may take
+MEMORY = 256 * 1024**2  # bytes that the queue's server may hold
 LEASE = 2.0  # seconds; what a fault costs the fixture that needs a lease to end
 GRPC = re.compile(r"gRPC at ([^)\s]+)\)")
 
@@ -63,6 +65,7 @@ class Stack:
 
     def start(self) -> None:
         """Start everything, and wait until each worker takes jobs."""
+        self.limit_memory()
         self.edge.start()
         for worker in self.workers:
             worker.start()
@@ -82,15 +85,23 @@ class Stack:
         }
 
     @contextmanager
-    def unattended(self, lease: float = 0.2) -> Iterator[QueueConsumer]:
-        """A worker's end of the queue in this process, for jobs of `UNATTENDED` that are taken and never done."""
+    def unattended(self) -> Iterator[QueueConsumer]:
+        """A worker's end of the queue in this process, for jobs of `UNATTENDED` that are taken and never done.
+
+        Another one stands for it in the list of workers, so that the model is served for the whole block.
+        """
         model = ServedModel(UNATTENDED, 64, "dummy", "cpu", "fp32", "0" * 64)
-        settings = self.settings.model_copy(update={"lease": lease})
-        consumer = QueueConsumer(self.server.url, settings, WorkerRegistration("by-hand", (model,), places=1))
-        try:
-            yield consumer
-        finally:
-            consumer.close()
+        lasting, brief = (self.settings.model_copy(update={"lease": lease}) for lease in (60.0, 0.2))
+        listed = QueueConsumer(self.server.url, lasting, WorkerRegistration("listed", (model,), places=1))
+        silent = QueueConsumer(self.server.url, brief, WorkerRegistration("silent", (model,), places=1))
+        with closing(listed), closing(silent):
+            listed.register()
+            yield silent
+
+    def limit_memory(self) -> None:
+        """Give the server's memory the limit that an operator would set; it forgets it at its end."""
+        with self.server.connect() as connection:
+            connection.config_set("maxmemory", MEMORY)
 
     def jobs_of(self, worker: MonitoredWorker) -> list[bytes]:
         """The jobs that this worker has now."""
@@ -108,7 +119,7 @@ class Stack:
 @contextmanager
 def running_stack(folder: Path) -> Iterator[Stack]:
     """An edge and three workers on simulated devices, before a server that keeps what it has on disk."""
-    with running_server("valkey") as server:
+    with running_server("valkey", memory=MEMORY) as server:
         settings = Settings(
             model=MODEL,
             backend="dummy",

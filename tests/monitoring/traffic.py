@@ -93,6 +93,7 @@ class Traffic:
         self._stack.server.kill()
         until(lambda: not self._stack.edge_is_ready(), "the edge misses its queue")
         self._stack.server.start()
+        self._stack.limit_memory()
         until(self._stack.edge_is_ready, "the edge has its queue again")
         until(lambda: all(worker.ready for worker in self._stack.workers), "the workers have it, too")
 
@@ -114,14 +115,11 @@ class Traffic:
     def lose_a_job(self) -> None:
         """One job is a dead letter, one expires unseen, and one is left waiting with nobody to take it."""
         with self._stack.unattended() as consumer:
-            consumer.register()
             until(lambda: UNATTENDED in self._models(), "the model is served")
             job = submitted(self._http, model=UNATTENDED)
             for attempt in range(1, ATTEMPTS + 1):
                 until(lambda: consumer.claim([UNATTENDED], places=1, idle=True).claims, f"attempt {attempt}")
             until(lambda: status_of(self._http, job["id"]) == "dead_lettered", "the job is given up")
-            consumer.register()
-            until(lambda: UNATTENDED in self._models(), "the model is served again")
             expiring = submitted(self._http, model=UNATTENDED, timeout=0.2)
             submitted(self._http, model=UNATTENDED, priority="batch", timeout=3600)
         until(lambda: status_of(self._http, expiring["id"]) == "expired", "the job expires")
