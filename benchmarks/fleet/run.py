@@ -18,6 +18,7 @@ from benchmarks.fleet.workload import Request
 from service.worker.profile import BatchProfile
 from service.worker.scheduler import Limits
 
+PATIENCE = 3600.0  # seconds of simulated time
 UPKEEP_EVERY = 1.0  # seconds between two looks of a worker at expired leases
 
 
@@ -55,11 +56,14 @@ class Observed:
 
 
 def simulate(plant: Plant, requests: Sequence[Request], *, seed: int, watch_from: float = 0.0) -> Observed:
-    """Serve all requests. Devices are watched from `watch_from` to the last arrival."""
+    """Serve all requests. Devices are watched from `watch_from` to the last arrival. TimeoutError where a job has not
+    ended PATIENCE seconds after that.
+    """
     fleet = _Fleet(plant, Random(seed))
     watch_until = requests[-1].at
     fleet.env.process(fleet.receive(requests))
     fleet.env.process(fleet.watch(watch_from, watch_until))
+    fleet.env.process(fleet.give_up(watch_until + PATIENCE))
     for worker in fleet.workers:
         fleet.start(worker)
     fleet.env.run(until=fleet.done)
@@ -123,6 +127,12 @@ class _Fleet:
         yield self.env.timeout(end - start)
         for worker in self.workers:
             worker.watched = False
+
+    def give_up(self, at: float) -> Generator[simpy.Event, None, None]:
+        """End the run with an error where it has not ended by then."""
+        yield self.env.timeout(at)
+        if not self.done.triggered:
+            self.done.fail(TimeoutError(f"{self._in_system} jobs have not ended after {at:.0f} s"))
 
     def wish(self, worker: SimulatedWorker, places: int) -> None:
         """What the worker wants; it claims at once if a job waits."""

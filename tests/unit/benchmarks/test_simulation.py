@@ -65,7 +65,7 @@ def test_a_measured_curve_may_come_first_and_an_unknown_one_is_named_with_those_
     name = "moebius-nano on onnxruntime, cpu"
     profiles = profiles_of(CURVES, name)
     assert next(iter(profiles)) == name
-    with pytest.raises(SystemExit, match="no curve 'other'. There are: published network"):
+    with pytest.raises(SystemExit, match=r"no curve 'other'\. There are: published network"):
         profiles_of(CURVES, "other")
 
 
