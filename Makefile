@@ -20,7 +20,7 @@ ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
-.PHONY: help demo serve test lint format proto dashboards licences sbom constraints audit buf workflows helm check-chart check-compose bench clean
+.PHONY: help demo serve test lint format proto dashboards check-rules licences sbom constraints audit buf workflows helm check-chart check-compose bench clean
 .DELETE_ON_ERROR:
 
 help:  ## This list
@@ -57,6 +57,13 @@ proto: $(EVERYTHING)  ## Make service/pb from proto/
 
 dashboards: $(EVERYTHING)  ## Make deploy/grafana/dashboards from scripts/dashboards
 	$(BIN)/python -m scripts.generate_dashboards
+
+check-rules:  ## Check the rules of Prometheus, and that each alert fires when it should; needs promtool
+	@command -v promtool >/dev/null || { echo 'SKIPPED: promtool comes with Prometheus, which is not here' >&2; exit 0; }; \
+	set -ex; \
+	promtool check config deploy/prometheus/prometheus.yml; \
+	promtool check rules deploy/prometheus/rules/*.yml; \
+	promtool test rules deploy/prometheus/tests/*.yml
 
 buf:  ## Check the gRPC interface: lint, format, and whether it breaks clients of the last release; needs npm
 	@command -v npm >/dev/null || { echo 'SKIPPED: buf comes from npm, which is not here' >&2; exit 0; }; \
