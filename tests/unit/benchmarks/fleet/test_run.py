@@ -96,7 +96,10 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
 
 def test_what_dying_workers_held_is_done_by_others_and_nothing_is_lost() -> None:
-    failing = replace(plant(4), failures=Failures(mean_seconds=20.0, restart_seconds=5.0))
+    slow_around = Timing(
+        claim_seconds=0.5, prepare_seconds=0.5, finish_seconds=0.5
+    )  # so that some die in there
+    failing = replace(plant(4), failures=Failures(mean_seconds=20.0, restart_seconds=5.0), timing=slow_around)
     observed = simulate(failing, requests_at(0.4, 4, 120.0), seed=0)
     counts = observed.counts
     assert counts.redelivered > 0
