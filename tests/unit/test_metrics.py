@@ -12,7 +12,7 @@ from service import metrics
 from service.metrics import QueueGauge
 
 DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
-ROW = re.compile(r"^\| `(inpaint_\w+)` \| ([^|]*) \|", re.MULTILINE)
+ROW = re.compile(r"^\| `(inpaint_\w+)` \|([^|]*)\|", re.MULTILINE)
 
 
 def defined() -> dict[str, set[str]]:
