@@ -235,7 +235,7 @@ def markdown(report: SimulationReport, command: str) -> str:
         "Step times of the network as published are modelled (gpu_model.py), those of the built-in models measured "
         "([curves](curves.md)). Places: "
         + "; ".join(f"{name}: {places}" for name, places in report.places.items())
-        + f". The runs took {sum(row.took for row in report.rows) / 60:.0f} minutes of one core in all.",
+        + f". One after the other the runs took {sum(row.took for row in report.rows) / 60:.0f} minutes.",
         "",
         "![load, latency, batches, claims](simulation.png)",
         "",
