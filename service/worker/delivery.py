@@ -71,6 +71,7 @@ def finishing(consumer: QueueConsumer, claim: Claim, result: Result, lease: floa
     """A result."""
 
     def count() -> None:
+        logger.info("job finished", extra=job_fields(claim.job))
         telemetry.count_job(Status.SUCCEEDED)
         telemetry.observe_result(result, claim.job.params.priority)
 

@@ -21,8 +21,8 @@ def tell_vae_call(stage: str, items: Sequence[Item], seconds: float) -> None:
 
 
 def tell_joins(items: Sequence[Item], step: int, batch_size: int) -> None:
-    """These items have joined the batch, which has `batch_size` then, before the loop's step `step`: a span for each of
-    their jobs, as long as they waited for their places.
+    """These items join the batch, which has `batch_size` then, before the loop's step `step`: a span for each of their
+    jobs, as long as they waited for their places.
     """
     for job in {item.job for item in items}:
         if is_traced(job.claim.job):

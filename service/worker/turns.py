@@ -169,6 +169,9 @@ class StepLoop:
         return max(SHORTEST_DRAIN, turns * self._profile.expected_step(self._device.cap))
 
     def _join(self, items: Sequence[Item]) -> None:
+        if tracing.enabled():
+            running = sum(len(job.running) for job in self._jobs.values())
+            tell_joins(items, self._steps, running + len(items))
         fresh = [item for item in items if item.state is None]
         for with_image in (False, True):
             self._encode(
@@ -177,11 +180,9 @@ class StepLoop:
         fresh = [item for item in fresh if not item.job.closed]
         if fresh:
             self._fail_each(fresh, self._device.begin(fresh))
-        entering = [item for item in items if not item.job.closed]
-        for item in entering:
-            self._enter(item)
-        if entering and tracing.enabled():
-            tell_joins(entering, self._steps, sum(len(job.running) for job in self._jobs.values()))
+        for item in items:
+            if not item.job.closed:
+                self._enter(item)
 
     def _enter(self, item: Item) -> None:
         job = item.job

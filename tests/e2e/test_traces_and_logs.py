@@ -175,6 +175,8 @@ def test_every_line_about_a_job_names_its_trace(told: Told) -> None:
         assert re.fullmatch(r"[0-9a-f]{16}", entry["span_id"])
     started = [entry for entry in about_jobs if entry["message"] == "job started"]
     assert [entry["trace_id"] for entry in started if entry["job"] == told.job_id] == [TRACE]
+    ended = [entry for entry in about_jobs if entry["message"] in ("job finished", "job failed")]
+    assert {entry["job"] for entry in ended} == {entry["job"] for entry in started}
     assert {entry["trace_id"] for entry in about_jobs if entry["message"] == "job failed"} <= {
         entry["trace_id"] for entry in about_jobs if entry["message"] in ("request", "call")
     }
