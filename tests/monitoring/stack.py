@@ -21,7 +21,6 @@ from tests.queue_server import QueueServer, running_server
 
 MODEL = "moebius-nano"
 UNATTENDED = "moebius-places2"  # a model whose worker is this process, which takes jobs and then falls silent
-MEMORY = 512 * 1024**2  # bytes that the queue's server may take
 MEMORY = 256 * 1024**2  # bytes that the queue's server may hold
 LEASE = 2.0  # seconds; what a fault costs the fixture that needs a lease to end
 GRPC = re.compile(r"gRPC at ([^)\s]+)\)")
@@ -65,7 +64,6 @@ class Stack:
 
     def start(self) -> None:
         """Start everything, and wait until each worker takes jobs."""
-        self.limit_memory()
         self.edge.start()
         for worker in self.workers:
             worker.start()
@@ -97,11 +95,6 @@ class Stack:
         with closing(listed), closing(silent):
             listed.register()
             yield silent
-
-    def limit_memory(self) -> None:
-        """Give the server's memory the limit that an operator would set; it forgets it at its end."""
-        with self.server.connect() as connection:
-            connection.config_set("maxmemory", MEMORY)
 
     def jobs_of(self, worker: MonitoredWorker) -> list[bytes]:
         """The jobs that this worker has now."""

@@ -93,7 +93,6 @@ class Traffic:
         self._stack.server.kill()
         until(lambda: not self._stack.edge_is_ready(), "the edge misses its queue")
         self._stack.server.start()
-        self._stack.limit_memory()
         until(self._stack.edge_is_ready, "the edge has its queue again")
         until(lambda: all(worker.ready for worker in self._stack.workers), "the workers have it, too")
 
