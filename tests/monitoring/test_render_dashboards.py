@@ -36,9 +36,11 @@ def test_a_panel_has_a_line_for_each_series_named_as_its_legend_says(prometheus:
 
 
 def test_the_picture_of_a_dashboard_is_as_large_as_its_grid_and_not_empty(prometheus: Prometheus) -> None:
-    picture = render(read_board(FOLDER / "batching.json"), prometheus, "of a test").convert("RGB")
+    picture = render(read_board(FOLDER / "batching.json"), prometheus, "of a test")
     assert picture.width == 1680
-    assert len(np.unique(np.asarray(picture).reshape(-1, 3), axis=0)) > 50
+    colors = picture.getcolors(256)
+    assert colors is not None
+    assert len(colors) > 50
 
 
 @pytest.mark.parametrize("name", BOARDS)
