@@ -23,9 +23,8 @@ MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 STAGES = ("decode", "vae_encode", "denoise", "vae_decode", "encode")
 HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-for (
-    _outcome
-) in TERMINAL:  # at 0 from the start: from absent to 1 is no increase, and the first dead letter unseen
+# At 0 from the start: from absent to 1 is no increase, and the first dead letter would be unseen.
+for _outcome in TERMINAL:
     metrics.JOBS.labels(_outcome.value)
 
 
