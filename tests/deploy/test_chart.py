@@ -168,9 +168,14 @@ def test_what_is_scaled_has_one_scaler_and_no_number_of_its_own(documents: Docum
 
 
 def test_every_workload_but_the_trial_redis_survives_drained_nodes(documents: Documents) -> None:
+    deployments = of_kind(documents, "Deployment")
     budgets = of_kind(documents, "PodDisruptionBudget")
-    for deployment in of_kind(documents, "Deployment"):
-        assert sum(matches(budget["spec"]["selector"], pod_labels(deployment)) for budget in budgets) == 1
+    # The same selector: one by version, say, would let go of the old pods during an upgrade.
+    assert [budget["spec"]["selector"] for budget in budgets] == [
+        by_name(deployments, "Deployment")[budget["metadata"]["name"]]["spec"]["selector"]
+        for budget in budgets
+    ]
+    assert len(budgets) == len(deployments)
 
 
 def test_pods_have_time_to_drain_after_they_have_left_the_service(documents: Documents) -> None:
