@@ -149,6 +149,7 @@ def edge_server(settings: Settings, queue_url: str, *, on_ready: Callable[[Addre
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        reset_contextvars=True,  # a connection would go on in the context of an earlier request on it
         backlog=BACKLOG,
         timeout_graceful_shutdown=math.ceil(settings.drain_timeout),
     )
