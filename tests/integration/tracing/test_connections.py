@@ -13,7 +13,7 @@ import pytest
 
 from service.json_logs import JsonFormatter
 from service.settings import Settings
-from tests.integration.edge.live_edge import running_edge, until
+from tests.integration.edge.live_edge import running_edge
 from tests.integration.edge.pictures import encode, mask, photo
 from tests.integration.tracing.kept_spans import CALLER, KeptSpans, told
 from tests.integration.worker.running_worker import RunningWorker
