@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import httpx
 import pytest
 
@@ -34,6 +36,22 @@ def test_the_metrics_are_those_of_a_worker() -> None:
 def test_nothing_else_is_served() -> None:
     with HealthServer("127.0.0.1", 0, lambda: True) as health:
         assert httpx.get(f"{health.url}/").status_code == 404
+
+
+def has_ipv6() -> bool:
+    """Whether the machine's own IPv6 address can be listened on; a Python that knows IPv6 is not enough."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="NOT TESTED: this machine has no IPv6")
+def test_it_listens_where_there_is_ipv6_alone() -> None:
+    with HealthServer("::1", 0, lambda: True) as health:
+        assert health.url.startswith("http://[::1]:")
+        assert httpx.get(f"{health.url}/readyz").status_code == 200
 
 
 def test_a_taken_port_is_an_error_at_the_start() -> None:
