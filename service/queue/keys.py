@@ -16,7 +16,7 @@ UPLOAD_LIFETIME = 60  # seconds from the payload's arrival to its submit; then i
 FLOW_LIFETIME = 3600.0  # seconds that a client's place in the fair order is remembered
 
 STRUCTURAL = (
-    *("ledger", "shares", "rates", "leases", "deadlines", "backlog", "workers"),
+    *("ledger", "shares", "leases", "deadlines", "backlog", "workers"),
     *("ready:*", "alone:*", "waiting:*", "running:*"),
 )
 
@@ -34,8 +34,6 @@ class Shard:
                       of its fair order, the cost of what waits, also by priority, and what runs, and the
                       models that a worker last registered together with it
     shares            hash: of each client the jobs and bytes that it has in the queue
-    rates             hash: of each model the throughput of its live workers, and of one of them, in cost a second; ms
-                      of a step of one item
     leases            zset: running job -> when its worker loses it, server ms
     deadlines         zset: job that has not ended -> its deadline, server ms
     backlog           hash: job that has not ended -> its bytes, cost, priority, model and client
@@ -45,7 +43,8 @@ class Shard:
     waiting:PRIORITY  zset: waiting job -> when it was created, server ms
     running:PRIORITY  zset: the same, of running jobs
 
-    With a lifetime: worker:ID, a worker's registration; claims:ID, what its last claim was answered;
+    With a lifetime: rates, a hash: of each model the throughput of its live workers, and of one of them, in cost a
+    second; ms of a step of one item. worker:ID, a worker's registration; claims:ID, what its last claim was answered;
     flow:MODEL:PRIORITY:CLIENT, the start of its next job; key:LENGTH:CLIENT:KEY, the job of an idempotency
     key;
     job:ID, image:ID, mask:ID, events:ID and result:ID, kept until the deadline + the result's lifetime.

@@ -35,4 +35,7 @@ for name, rate in pairs(all) do
   redis.call('HSET', RATES, 'all:' .. name, exact(rate), 'one:' .. name, exact(sum[name] / workers_of[name]),
     'step:' .. name, exact(steps[name] / workers_of[name]))
 end
+-- Where all fall silent nobody sums up any more: what they could do is forgotten with the last one's registration.
+local last = redis.call('ZRANGE', WORKERS, -1, -1, 'WITHSCORES')
+if last[2] then redis.call('PEXPIREAT', RATES, last[2]) end
 return 1

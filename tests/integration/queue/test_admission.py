@@ -203,6 +203,21 @@ async def test_more_workers_promise_more(
         await client.submit(new_job(timeout=45))
 
 
+async def test_workers_that_all_fell_silent_promise_and_delay_nothing_any_more(
+    client: QueueClient, new_consumer: Callable[..., QueueConsumer], new_job: NewJob, pace: float
+) -> None:
+    """As those of a model that sleeps: what waits for the next worker is not measured by the last one."""
+    for index in range(4):
+        await client.submit(new_job(f"guest-{index}", timeout=600))
+    job = new_job(timeout=45)
+    new_consumer(throughput=pace, lease=1.0).register()
+    with pytest.raises(DeadlineUnreachable):
+        await client.submit(job)
+    while (await client.load()).models[MODEL].workers:
+        pass
+    await client.submit(job)
+
+
 async def test_what_runs_counts_half(
     client: QueueClient, new_consumer: Callable[..., QueueConsumer], new_job: NewJob, pace: float
 ) -> None:
