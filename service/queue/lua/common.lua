@@ -59,11 +59,11 @@ local function add_cost(state, priority, model, cost)
   if state == 'waiting' then redis.call('HINCRBYFLOAT', LEDGER, 'ready:' .. priority .. ':' .. model, cost) end
 end
 
--- Take it out again. With the last job the sum by priority is gone: of jobs that a version without it queued, it
--- knew nothing.
+-- Take it out again. With the last job of its priority, or of its model, the sum by priority is gone: of jobs that a
+-- version without it queued, it knew nothing.
 local function subtract_cost(state, priority, model, cost)
   add_cost(state, priority, model, '-' .. cost)
-  if redis.call('EXISTS', WAITING .. priority) == 0 then
+  if redis.call('EXISTS', WAITING .. priority) == 0 or redis.call('EXISTS', READY .. model, ALONE .. model) == 0 then
     redis.call('HDEL', LEDGER, 'ready:' .. priority .. ':' .. model)
   end
 end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -112,7 +113,9 @@ async def test_a_model_whose_last_worker_fell_silent_has_none_while_its_job_wait
 async def test_the_sum_is_right_again_after_jobs_that_another_version_queued(
     client: QueueClient, consumer: QueueConsumer, new_job: NewJob, server: redis.Redis
 ) -> None:
-    """That version did not add them to the sum by priority."""
+    """That version did not add them to the sum by priority. Of another model, jobs wait all the time."""
+    elsewhere = new_job()
+    await client.submit(replace(elsewhere, params=elsewhere.params.model_copy(update={"model": "zeta"})))
     await client.submit(new_job())
     server.hdel(Shard().key("ledger"), f"ready:interactive:{MODEL}")
     claimed(consumer)
