@@ -106,6 +106,19 @@ def test_any_waiting_job_wakes_a_group_from_zero(waiting: float) -> None:
     assert wanted_workers(documents, waiting)["moebius-worker-nano"] == 1
 
 
+def test_a_group_beside_one_that_is_awake_sleeps_on_until_there_is_work_for_a_worker_of_it() -> None:
+    def backlog_that_wakes(*settings: str) -> float:
+        scaler = named(rendered("fleet", *settings), "ScaledObject", "moebius-worker-h100")
+        waiting, running = (trigger["metadata"] for trigger in scaler["spec"]["triggers"])
+        assert running["activationThreshold"] == "0"  # what works is not stopped
+        return float(waiting["activationThreshold"]) / float(waiting["query"].split("*")[0])
+
+    # One H100 does 800 evaluations a second, for 20 s, and the group gets 0.8 of the model's backlog.
+    assert backlog_that_wakes() == 800 * 20 / 0.8
+    assert backlog_that_wakes("workers.l4.scaling.min=0") == 0
+    assert backlog_that_wakes("workers.l4.scaling.enabled=false", "workers.l4.replicas=0") == 0
+
+
 def test_the_first_worker_of_a_group_that_sleeps_has_time_to_start() -> None:
     for scaler in of_kind(rendered("fleet"), "ScaledObject"):
         sleeps = scaler["spec"]["minReplicaCount"] == 0

@@ -110,6 +110,9 @@ def test_edges_take_requests_for_a_model_that_sleeps_and_for_no_other_without_wo
     assert sleeping() == "moebius-nano-4step"
     assert sleeping("workers.l4.scaling.min=0") == "moebius-nano-4step,moebius-places2"
     assert sleeping("workers.nano.scaling.min=1") is None
+    unscaled = "workers.l4.scaling.enabled=false"
+    assert sleeping(unscaled) == "moebius-nano-4step"
+    assert sleeping(unscaled, "workers.l4.replicas=0") == "moebius-nano-4step,moebius-places2"
 
 
 def test_the_schema_offers_every_setting_that_the_chart_does_not_give_itself() -> None:

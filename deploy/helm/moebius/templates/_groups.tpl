@@ -31,10 +31,11 @@
 {{- $sleeping := list }}
 {{- $awake := list }}
 {{- range $name, $group := include "moebius.groups" . | fromYaml }}
-  {{- if and $group.scaling.enabled (eq (int $group.scaling.min) 0) }}
-    {{- $sleeping = append $sleeping $group.model }}
-  {{- else }}
+  {{- $kept := $group.scaling.enabled | ternary $group.scaling.min $group.replicas }}
+  {{- if gt (int $kept) 0 }}
     {{- $awake = append $awake $group.model }}
+  {{- else if $group.scaling.enabled }}
+    {{- $sleeping = append $sleeping $group.model }}
   {{- end }}
 {{- end }}
 {{- range $awake }}

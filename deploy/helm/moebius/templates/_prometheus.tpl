@@ -1,4 +1,4 @@
-{{/* A trigger of KEDA that asks Prometheus: (dict "root" $ "name" "waiting" "threshold" 420 "query" "..."). */}}
+{{/* A trigger of KEDA that asks Prometheus: (dict "root" $ "name" "waiting" "threshold" 420 "activation" 0 "query" "..."). */}}
 
 {{- define "moebius.prometheusTrigger" -}}
 - type: prometheus
@@ -9,7 +9,7 @@
     query: >-
       {{- .query | nindent 6 }}
     threshold: {{ .threshold | toJson | quote }}
-    activationThreshold: "0"
+    activationThreshold: {{ .activation | toJson | quote }}
     # No answer is a failure and not a 0.
     ignoreNullValues: "false"
     {{- with .root.Values.prometheus.authModes }}
