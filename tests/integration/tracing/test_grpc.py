@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 
 import grpc
@@ -83,6 +84,23 @@ async def test_a_stream_is_one_trace(stub: Stub, start_worker: StartWorker, span
     await until(lambda: bool(spans.named(f"{SERVICE}/InpaintStream") and spans.named("attempt")))
     assert {trace_of(span) for span in spans.get_finished_spans()} == {CALLER_TRACE}
     assert told(spans.named(f"{SERVICE}/InpaintStream")[0])["moebius.job.id"] == found.result.job_id
+
+
+async def test_a_stream_that_its_client_leaves_ends_its_spans(
+    stub: Stub, start_worker: StartWorker, spans: KeptSpans, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = start_worker()
+    worker.engine.gate.clear()
+    call = stub.InpaintStream(upload(PHOTO), metadata=CONTEXT)
+    await until(worker.engine.stepping.is_set)
+    call.cancel()
+    left = await ended(spans, "InpaintStream")
+    assert told(left)["rpc.response.status_code"] == "CANCELLED"
+    assert left.status.status_code is StatusCode.UNSET
+    worker.engine.gate.set()
+    await until(lambda: bool(spans.named("attempt")))
+    assert told(spans.named("attempt")[0])["moebius.job.outcome"] == "lost"
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
 
 
 async def test_a_refusal_names_its_trace_beside_its_details(stub: Stub, spans: KeptSpans) -> None:
