@@ -21,6 +21,7 @@ from scripts.dashboards.promql import (
 )
 
 USE = 'route=~"/v1/.+"'  # not the probes' and scrapes' routes
+GRPC_USE = 'method=~"moebius[.].+"'  # neither health nor reflection
 SERVER_ERRORS = 'code=~"50[0-3]"'
 GRPC_ERRORS = 'code=~"INTERNAL|UNAVAILABLE|UNKNOWN|DATA_LOSS"'
 HTTP = "inpaint_http_requests_total"
@@ -28,10 +29,12 @@ GRPC = "inpaint_grpc_requests_total"
 DURATION = "inpaint_request_duration_seconds_bucket"
 WAIT = "inpaint_queue_wait_seconds_bucket"
 
-REQUESTS = f"({or_zero(total(rate(of_edges(HTTP, USE))))}) + ({or_zero(total(rate(of_edges(GRPC))))})"
+REQUESTS = (
+    f"({or_zero(total(rate(of_edges(HTTP, USE))))}) + ({or_zero(total(rate(of_edges(GRPC, GRPC_USE))))})"
+)
 ERRORS = (
     f"({or_zero(total(rate(of_edges(HTTP, USE, SERVER_ERRORS))))})"
-    f" + ({or_zero(total(rate(of_edges(GRPC, GRPC_ERRORS))))})"
+    f" + ({or_zero(total(rate(of_edges(GRPC, GRPC_USE, GRPC_ERRORS))))})"
 )
 
 ERROR_LIMIT = Limit(alert_limit("InpaintErrorRatio"))
@@ -114,9 +117,9 @@ def _traffic(board: Dashboard) -> Dashboard:
         .with_panel(
             graph(
                 "gRPC calls by method",
-                "Calls to our services, with the status that they ended with.",
+                "Calls to our service, without health and reflection, with the status that they ended with.",
                 units.RequestsPerSecond,
-                Query(total(rate(of_edges(GRPC)), "method", "code"), "{{method}} {{code}}"),
+                Query(total(rate(of_edges(GRPC, GRPC_USE)), "method", "code"), "{{method}} {{code}}"),
                 span=HALF,
                 stacked=True,
             )
