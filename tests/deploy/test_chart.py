@@ -99,6 +99,17 @@ def test_the_ingress_lets_through_what_clients_need_and_nothing_for_operators() 
         assert passes(path) == (path not in {"/metrics", "/livez", "/readyz"}), path
 
 
+def test_the_ingresses_wait_as_long_as_a_synchronous_request_may_take() -> None:
+    nginx = "nginx.ingress.kubernetes.io/proxy-read-timeout"  # of HTTP and gRPC alike
+    waits = [
+        float(ingress["metadata"]["annotations"][nginx])
+        for value_set in VALUE_SETS
+        for ingress in of_kind(rendered(value_set), "Ingress")
+    ]
+    assert len(waits) == 3
+    assert min(waits) > Settings().sync_timeout
+
+
 def test_a_packaged_chart_holds_the_rules_and_the_dashboards(tmp_path: Path) -> None:
     assert run_helm("package", str(CHART), "--destination", str(tmp_path)).returncode == 0
     (package,) = tmp_path.glob("moebius-*.tgz")
