@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import kubernetes_validate
 import pytest
 
 from service.settings import Settings
@@ -20,6 +21,7 @@ from tests.deploy.chart import (
     run_helm,
     texts,
 )
+from tests.deploy.test_chart_validity import NEWEST, OLDEST
 
 SECRETS = {
     "MOEBIUS_REDIS_URL": "redis://:secret@redis:6379/0",
@@ -125,6 +127,17 @@ def test_the_schema_offers_every_setting_that_the_chart_does_not_give_itself() -
     }
     offered = schema["properties"]["settings"]["properties"]
     assert offered == expected, "in values.schema.json, settings.properties should be " + json.dumps(expected)
+
+
+def test_edges_and_workers_find_the_files_that_the_address_of_the_queue_names() -> None:
+    documents = rendered("fleet", 'redis.tlsSecret="redis-tls"')
+    for deployment in of_kind(documents, "Deployment"):
+        (mount,) = (one for one in container(deployment)["volumeMounts"] if "redis" in one["mountPath"])
+        assert mount["mountPath"] == "/etc/moebius/redis"
+        volumes = {volume["name"]: volume for volume in pod_spec(deployment)["volumes"]}
+        assert volumes[mount["name"]]["secret"] == {"secretName": "redis-tls"}
+        for version in OLDEST, NEWEST:
+            kubernetes_validate.validate(deployment, version, strict=True)
 
 
 def test_no_secret_is_in_the_chart_or_made_by_it(documents: tuple[Document, ...]) -> None:

@@ -33,6 +33,8 @@ def refusal(*settings: str) -> str:
         ('workers.cpu.device="gpu0"', "/workers/cpu/device", "does not match pattern"),
         ('workers.CPU={"replicas": 1}', "", "'CPU' does not match pattern"),
         ('workers.cpu.extraEnv=[{"name": "MOEBIUS_PORT", "value": "1"}]', "/workers/cpu/extraEnv/0/name", "not"),
+        ('edge.temporaryStorage="512ki"', "/edge/temporaryStorage", "does not match pattern"),
+        ('edge.disruptionBudget={"maxUnavailable": null}', "/edge/disruptionBudget", "minProperties"),
         ('image.digests.edge="latest"', "/image/digests/edge", "does not match pattern"),
     ],
 )  # fmt: skip
