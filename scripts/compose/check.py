@@ -78,7 +78,7 @@ def check_killed_edge(stack: Stack, client: Client) -> None:
 
 def check_killed_prometheus(stack: Stack, client: Client) -> None:
     """Prometheus comes back with what it had stored."""
-    await_that("Prometheus found edge and worker up", lambda: _targets(client) == (1, 1))
+    _await_targets(client, workers=1)
     before = int(time.time())
     stack.await_return("prometheus", stack.kill("prometheus"))
     # Older than the process that answers.
@@ -109,15 +109,16 @@ def check_second_start(stack: Stack, client: Client, job_id: str) -> None:
     _change(client.result(job_id))
     require(job["attempt"] == 1, f"The job took {job['attempt']} attempts: the stop has cost one.")
     tell("Started again with two workers, the stack has the job's picture, and the stop cost it no attempt.")
-    await_that("Prometheus found both workers", lambda: _targets(client) == (1, 2))
+    _await_targets(client, workers=2)
     tell("Prometheus scrapes the edge and both workers.")
 
 
 def check_metrics(client: Client) -> None:
     """Prometheus counts the jobs of these workers, and can evaluate every rule."""
-    client.inpaint(steps=FEW_STEPS)
     succeeded = 'sum(inpaint_jobs_total{outcome="succeeded"})'
-    await_that("Prometheus counted a picture", lambda: (client.query(succeeded) or 0) >= 1)
+    before = client.query(succeeded) or 0
+    client.inpaint(steps=FEW_STEPS)
+    await_that("Prometheus counted a picture", lambda: (client.query(succeeded) or 0) > before)
     broken = client.unhealthy_rules()
     require(not broken, f"Prometheus can't evaluate the rules {broken}.")
     tell("Prometheus has counted the last picture, and evaluates every rule.")
@@ -130,9 +131,11 @@ def _await_picture(stack: Stack, client: Client, job_id: str) -> None:
     _change(client.result(job_id))
 
 
-def _targets(client: Client) -> tuple[float | None, float | None]:
-    """How many edges and workers Prometheus finds up."""
-    return client.query('sum(up{job="edge"})'), client.query('sum(up{job="worker"})')
+def _await_targets(client: Client, *, workers: int) -> None:
+    def all_found() -> bool:
+        return client.targets_up("edge") == 1 and client.targets_up("worker") == workers
+
+    await_that(f"Prometheus scraped the edge and {workers} workers", all_found)
 
 
 def _change(filled: Image.Image, *, exact: bool = True) -> float:

@@ -55,9 +55,7 @@ class Client:
         """A job as the edge tells it."""
         answer = self._http.get(f"{self._stack.http}/v1/jobs/{job_id}")
         if not answer.is_success:
-            raise CheckError(
-                f"Asked for job {job_id}, the edge answered {answer.status_code}: {answer.text}"
-            )
+            raise CheckError(f"Asked for job {job_id}, the edge answered {answer.status_code}: {answer.text}")
         document: dict[str, Any] = answer.json()
         return document
 
@@ -100,6 +98,18 @@ class Client:
             return None
         found = answer.json()["data"]["result"]
         return float(found[0]["value"][1]) if len(found) == 1 else None
+
+    def targets_up(self, job: str) -> int:
+        """How many targets of a job Prometheus has scraped at the last try.
+
+        A sum over `up` would for five minutes count those from before Prometheus' own restart as well.
+        """
+        try:
+            answer = self._http.get(f"{self._stack.prometheus}/api/v1/targets").raise_for_status()
+        except httpx.HTTPError:
+            return 0
+        targets = answer.json()["data"]["activeTargets"]
+        return sum(each["labels"]["job"] == job and each["health"] == "up" for each in targets)
 
     def unhealthy_rules(self) -> list[str]:
         """Names of Prometheus' rules that can't be evaluated. CheckError where it has loaded none."""

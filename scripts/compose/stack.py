@@ -25,7 +25,7 @@ OURS = ("COMPOSE_", "EDGE_", "GPU_", "GRAFANA_", "MOEBIUS_", "PROMETHEUS_", "PUB
 # Sent from a container that sees the host's processes: the first process of a container hears no SIGKILL from inside,
 # and after `docker kill` the engine would not start it again, as it does after a crash.
 KILL = "import os, sys; os.kill(int(sys.argv[1]), 9)"
-LOG_LINES = "60"
+LOG_LINES = "25"
 
 
 @dataclass(frozen=True)
