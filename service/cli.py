@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from service.command import fail, read_settings, reported_errors, require_modules, with_settings_options
+from service.command import (
+    end_at_sigterm,
+    fail,
+    read_settings,
+    reported_errors,
+    require_modules,
+    with_settings_options,
+)
 from service.exit_codes import EXIT_INTERRUPTED, EXIT_UNUSABLE, EXIT_USAGE
 from service.inpaint_cli import inpaint
 from service.keys_cli import keys_app
@@ -62,6 +69,7 @@ def edge(**options: Any) -> None:
     settings = read_settings(options)
     if settings.redis_url is None:
         fail("An edge needs the queue's address: give --redis-url or MOEBIUS_REDIS_URL.", EXIT_USAGE)
+    end_at_sigterm()
     from service.edge.server import run_edge
     from service.json_logs import configure_logging
     from service.tracing import exporting
@@ -79,6 +87,7 @@ def worker(*, supervisor: Annotated[int | None, typer.Option(hidden=True)] = Non
     settings = read_settings(options)
     if settings.redis_url is None:
         fail("A worker needs the queue's address: give --redis-url or MOEBIUS_REDIS_URL.", EXIT_USAGE)
+    end_at_sigterm()
     from service.json_logs import configure_logging
     from service.tracing import exporting
     from service.worker.process import run_worker

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -86,6 +88,13 @@ def reported_errors(*, bad_model: int = EXIT_ERROR) -> Iterator[None]:
         fail(str(error), EXIT_ERROR)
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def end_at_sigterm() -> None:
+    """Exit with 0 at SIGTERM, until a service that runs has a better answer: while modules and models load, nothing is
+    held. Without a handler, process 1 of a container would ignore the signal until it is killed.
+    """
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
 
 
 def require_modules(*modules: str, install: str) -> None:

@@ -33,9 +33,8 @@ def run_worker(settings: Settings, queue_url: str, *, supervisor: int | None = N
 
     With `supervisor`, the process id of a `moebius serve`, there is no port of our own, and the end of that
     process ends this one. Raises `ArtifactError`, `QueueUnavailable`, OSError for a taken port, and SystemExit
-    with one of exit_codes.py where a fresh process should go on, or with 0 where SIGTERM comes before the first claim.
+    with one of exit_codes.py where a fresh process should go on.
     """
-    signal.signal(signal.SIGTERM, _leave_at_once)
     engine = open_engine(settings)
     try:
         engine.warmup()
@@ -121,11 +120,6 @@ def _model_digest(settings: Settings, backend: str) -> str:
     if backend == "dummy":
         return ""
     return load_manifest(model_folder(settings.model_store, settings.model)).digest
-
-
-def _leave_at_once(_number: int, _frame: FrameType | None) -> None:
-    """While the model loads, nothing is held. In a container, process 1 would ignore the signal without a handler."""
-    raise SystemExit(0)
 
 
 def _obey_signals(worker: Worker, supervisor: int | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +87,29 @@ def test_a_wrong_value_that_may_be_secret_is_not_repeated(
     assert finished.exit_code == 2
     assert finished.stderr.startswith(f"moebius: {name.lower()} is wrong: ")
     assert "my-key" not in finished.stderr
+
+
+@pytest.fixture
+def ignored_signal() -> Iterator[None]:
+    """SIGTERM as the first process of a container has it: nothing happens."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("ignored_signal")
+@pytest.mark.parametrize(
+    ("command", "still_loading"),
+    [("edge", "service.edge.server.bind"), ("worker", "service.worker.process.open_engine")],
+)
+def test_what_is_told_to_stop_while_it_loads_ends_at_once_with_0(
+    command: str, still_loading: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def be_told(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("it goes on")
+
+    monkeypatch.setattr(still_loading, be_told)
+    monkeypatch.setattr("service.json_logs.configure_logging", lambda _: None)
+    finished = RUNNER.invoke(app, [command, "--redis-url", "redis://127.0.0.1:1/0"])
+    assert finished.exit_code == 0, finished.output
