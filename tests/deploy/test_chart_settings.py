@@ -153,6 +153,20 @@ def test_no_secret_is_in_the_chart_or_made_by_it(documents: tuple[Document, ...]
             assert set(entries[name]["valueFrom"]) == {"secretKeyRef"}
 
 
+def test_the_readme_makes_every_secret_that_pods_wait_for(documents: tuple[Document, ...]) -> None:
+    commands = (CHART / "README.md").read_text("utf-8").replace("\\\n", "").splitlines()
+    needed = [
+        entry["valueFrom"]["secretKeyRef"]
+        for workload in [*of_kind(documents, "Deployment"), *of_kind(documents, "StatefulSet")]
+        for entry in container(workload)["env"]
+        if "secretKeyRef" in entry.get("valueFrom", {})
+    ]
+    assert needed
+    for secret in needed:
+        made = [line for line in commands if f"create secret generic {secret['name']} " in line]
+        assert any(f"--from-literal={secret['key']}=" in line for line in made), secret
+
+
 @pytest.mark.parametrize("setting", ["redis_url", "api_keys"])
 def test_a_secret_among_the_settings_is_refused(setting: str) -> None:
     answer = run_helm("template", "moebius", str(CHART), "--set", f"settings.{setting}=x")
