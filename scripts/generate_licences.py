@@ -17,10 +17,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from scripts.check_constraints import CONSTRAINTS, pins
-from scripts.distributions import OURS, ROOT, installed, reachable
+from scripts.distributions import OURS, ROOT, Environment, installed, reachable
 from scripts.licence_policy import VAGUE, LicencePolicy
 
 TARGET = ROOT / "THIRD_PARTY.md"
+# The list is of the images, and the same whoever makes it: 3.11.2, say, has one package more.
+PYTHON_OF_IMAGES: Environment = {"python_version": "3.11", "python_full_version": "3.11.14"}
 # libscipy_openblas64_-32a4b2a6.so, libgfortran-040039e1-0352e75f.so.5.0.0
 LIBRARY = re.compile(r"(?P<name>\w+?)(-r\d)?(-[0-9a-f]{8})+([.\d]*)\.so")
 BEGINNING = """# Third-party packages and their licences
@@ -78,7 +80,8 @@ def sections(policy: LicencePolicy) -> Iterator[Part]:
     """Title, head of the table and rows of each part of the document."""
     listed: set[str] = set()
     for section in SECTIONS:
-        names = reachable(section.extras) - listed
+        # PyTorch brings CUDA along or not, by where it was taken from.
+        names = reachable(section.extras, (PYTHON_OF_IMAGES,)) - listed - policy.cuda.keys()
         listed |= names
         yield section.title, PACKAGE_HEAD, rows(names, policy)
     pinned = pins(CONSTRAINTS.read_text("utf-8"))[0]

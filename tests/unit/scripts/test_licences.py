@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from scripts.generate_licences import GPU_SECTION, LIBRARY_HEAD, Part, document, libraries, refused, sections
+from scripts import generate_licences
+from scripts.distributions import Environment, installed, reachable
+from scripts.generate_licences import (
+    GPU_SECTION,
+    LIBRARY_HEAD,
+    PYTHON_OF_IMAGES,
+    Part,
+    document,
+    libraries,
+    refused,
+    sections,
+)
 from scripts.licence_policy import VAGUE, LicencePolicy
 
 
@@ -48,6 +59,26 @@ def test_nothing_in_an_image_is_under_a_strong_copyleft_licence(policy: LicenceP
     licences = {licence for lines in images for *_, licence in lines}
     assert len(images) == 3
     assert [one for one in licences if "GPL" in one] == []
+
+
+def test_the_list_does_not_depend_on_the_python_that_makes_it() -> None:
+    early: Environment = {"python_version": "3.11", "python_full_version": "3.11.2"}
+    assert reachable((), (early,)) - reachable((), (PYTHON_OF_IMAGES,)) == {"async-timeout"}
+
+
+def test_the_list_is_the_same_beside_a_pytorch_that_brings_cuda(
+    policy: LicencePolicy,
+    parts: list[Part],
+    package: Distribution,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written(package, tmp_path, "License: LicenseRef-NVIDIA-Proprietary")
+    monkeypatch.setattr(generate_licences, "reachable", lambda *of: reachable(*of) | policy.cuda.keys())
+    monkeypatch.setattr(
+        generate_licences, "installed", lambda name: package if name in policy.cuda else installed(name)
+    )
+    assert list(sections(policy)) == parts
 
 
 def test_a_package_whose_licence_is_not_on_the_list_is_refused(
