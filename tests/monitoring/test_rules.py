@@ -107,6 +107,13 @@ def test_the_runbook_names_no_metric_that_is_not_there() -> None:
     assert unknown(name for name in named if ":" not in name) == set()
 
 
+def test_the_page_on_monitoring_silences_alerts_that_are_there() -> None:
+    page = (DEPLOY.parent / "docs" / "monitoring.md").read_text()
+    named = set(re.findall(r"\bInpaint[A-Z]\w+", page))
+    assert named
+    assert named <= set(ALERTS)
+
+
 def test_every_sum_that_is_recorded_is_read_by_an_alert_or_the_runbook() -> None:
     read = names_in(RUNBOOK.read_text()).union(*(names_in(rule["expr"]) for rule in rules("alert")))
     assert set(RECORDED) <= read
