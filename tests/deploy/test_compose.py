@@ -127,3 +127,10 @@ def test_the_images_are_made_of_what_they_need_and_nothing_that_is_secret() -> N
     assert {line.removeprefix("!") for line in lines if line.startswith("!")} == {
         *("LICENSE", "NOTICE", "README.md", "constraints.txt", "model_store", "pyproject.toml", "service"),
     }
+
+
+def test_every_file_that_the_operators_page_links_to_is_there() -> None:
+    page = ROOT / "deploy" / "README.md"
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    assert len(links) > 5
+    assert [link for link in links if not (page.parent / link).exists()] == []
