@@ -119,10 +119,15 @@ def test_a_group_beside_one_that_is_awake_sleeps_on_until_there_is_work_for_a_wo
     assert backlog_that_wakes("workers.l4.scaling.enabled=false", "workers.l4.replicas=0") == 0
 
 
-def test_the_first_worker_of_a_group_that_sleeps_has_time_to_start() -> None:
-    for scaler in of_kind(rendered("fleet"), "ScaledObject"):
+def test_the_first_worker_of_a_group_that_sleeps_has_as_much_time_to_start_as_a_rollout() -> None:
+    documents = rendered("fleet", "workers.nano.startSeconds=60")
+    for scaler in of_kind(documents, "ScaledObject"):
         sleeps = scaler["spec"]["minReplicaCount"] == 0
-        assert (scaler["spec"].get("initialCooldownPeriod", 0) >= 600) == sleeps
+        workload = named(documents, "Deployment", scaler["spec"]["scaleTargetRef"]["name"])
+        rollout = workload["spec"]["progressDeadlineSeconds"] if sleeps else None
+        assert scaler["spec"].get("initialCooldownPeriod") == rollout
+    nano = named(documents, "ScaledObject", "moebius-worker-nano")
+    assert nano["spec"]["initialCooldownPeriod"] == 60 + 600
 
 
 def test_no_answer_is_a_failure_after_which_there_are_as_many_workers_as_was_chosen() -> None:

@@ -15,6 +15,11 @@
 {{- $groups | toYaml }}
 {{- end }}
 
+{{/* For a group's worker to be ready: ten minutes until a node is there and has the image, and its own start. */}}
+{{- define "moebius.rolloutSeconds" -}}
+{{ add .startSeconds 600 }}
+{{- end }}
+
 {{/* What the scaled groups of a model can do together at most, in cost a second. */}}
 {{- define "moebius.largestCapacity" -}}
 {{- $capacity := 0.0 }}
