@@ -24,7 +24,7 @@ REDIS = "inpaint_redis_memory_bytes"
 USED, MOST = (largest(of_edges(REDIS, f'kind="{kind}"')) for kind in ("used", "max"))
 OUT_OF_MEMORY = "inpaint_oom_total"
 STARTS = f"changes({of_all('process_start_time_seconds')}[$__range])"
-SERVE_RESTARTS = of_edges("inpaint_worker_restarts_total")
+SERVE_RESTARTS = f"increase({of_edges('inpaint_worker_restarts_total')}[$__range])"
 BACKENDS = of_workers("inpaint_backend_info", 'model=~"$model"')
 
 
@@ -47,11 +47,16 @@ def _numbers(board: Dashboard) -> Dashboard:
             )
         )
         .with_panel(
-            number("Edges up", "Edges that answered the last scrape.", units.Short, f"sum({_up('$edge')})")
+            number(
+                "Edges up", "Edges that answered the last scrape.", units.Short, or_zero(total(_up("$edge")))
+            )
         )
         .with_panel(
             number(
-                "Workers up", "Workers that answered the last scrape.", units.Short, f"sum({_up('$worker')})"
+                "Workers up",
+                "Workers that answered the last scrape.",
+                units.Short,
+                or_zero(total(_up("$worker"))),
             )
         )
         .with_panel(
@@ -59,7 +64,7 @@ def _numbers(board: Dashboard) -> Dashboard:
                 "Restarts",
                 "Processes that started anew in the chosen time.",
                 units.Short,
-                f"sum({STARTS}) + sum(increase({SERVE_RESTARTS}[$__range]))",
+                f"({or_zero(total(STARTS))}) + ({or_zero(total(SERVE_RESTARTS))})",
                 decimals=0,
             )
         )
@@ -117,7 +122,7 @@ def _memory(board: Dashboard) -> Dashboard:
                 units.BytesIEC,
                 Query(
                     f"{total(of_workers('inpaint_gpu_memory_bytes'), 'instance', 'kind')}"
-                    f" or 0 * {total(of_workers('inpaint_gpu_busy_seconds_total'), 'instance')}",
+                    f" or on (instance) 0 * {total(of_workers('inpaint_gpu_busy_seconds_total'), 'instance')}",
                     "{{instance}} {{kind}}",
                 ),
             )

@@ -76,7 +76,7 @@ def _numbers(board: Dashboard) -> Dashboard:
                 "Workers ready",
                 "Workers that take jobs now.",
                 units.Short,
-                total(of_workers("inpaint_worker_ready")),
+                or_zero(total(of_workers("inpaint_worker_ready"))),
                 limit=Limit(1, below=True),
             )
         )

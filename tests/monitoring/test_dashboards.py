@@ -56,6 +56,36 @@ def test_each_legend_names_labels_that_the_answer_has(
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("service", "Workers ready"),
+        ("resources", "Edges up"),
+        ("resources", "Workers up"),
+        ("resources", "Restarts"),
+    ],
+)
+def test_a_number_of_processes_is_0_where_none_is_left(
+    name: str, title: str, live_prometheus: LivePrometheus
+) -> None:
+    """Of no answer Grafana would show the last one, from when they were there."""
+    (panel,) = (panel for panel in BOARDS[name].panels if panel.title == title)
+    gone = BOARDS[name].values(live_prometheus.query) | TIMES | {"edge": "gone", "worker": "gone"}
+    for expression, _ in panel.queries:
+        (series,) = live_prometheus.query(filled(expression, gone))
+        assert float(series["value"][1]) == 0
+
+
+def test_a_device_whose_memory_is_known_has_no_line_at_0_beside(live_prometheus: LivePrometheus) -> None:
+    (panel,) = (panel for panel in BOARDS["resources"].panels if panel.title == "Memory of the devices")
+    values = BOARDS["resources"].values(live_prometheus.query) | TIMES
+    series = [
+        one for expression, _ in panel.queries for one in live_prometheus.query(filled(expression, values))
+    ]
+    assert series
+    assert all("kind" in one["metric"] for one in series)
+
+
 def test_the_variables_find_the_edge_and_the_workers(live_prometheus: LivePrometheus) -> None:
     values = BOARDS["batching"].values(live_prometheus.query)
     assert values["job"] == "(edge|worker)"
