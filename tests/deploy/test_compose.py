@@ -51,9 +51,21 @@ def test_the_example_as_it_is_sets_nothing() -> None:
 
 
 @pytest.mark.parametrize("password", ["REDIS_PASSWORD", "GRAFANA_PASSWORD"])
-def test_nothing_starts_without_a_password_of_ones_own(password: str) -> None:
-    assert f"${{{password}:?" in COMPOSE
-    assert f"#{password}=\n" in EXAMPLE
+def test_a_first_start_needs_no_password(password: str) -> None:
+    default = re.search(rf"^#{password}=(\S+)$", EXAMPLE, re.MULTILINE)
+    assert default
+    used = re.findall(rf"\$\{{{password}([^}}]*)\}}", COMPOSE)
+    assert used
+    assert set(used) == {f":-{default[1]}"}
+
+
+def test_what_has_a_password_by_default_is_reached_from_this_machine_alone() -> None:
+    assert "ports" not in SERVICES["redis"]
+    assert SERVICES["redis"]["networks"] == ["queue"]
+    assert yaml.safe_load(COMPOSE)["networks"]["queue"] == {"internal": True}
+    for service in ("grafana", "prometheus"):
+        assert [port.startswith("127.0.0.1:") for port in SERVICES[service]["ports"]] == [True]
+    assert all("${PUBLISH_ADDRESS:-127.0.0.1}:" in port for port in SERVICES["edge"]["ports"])
 
 
 @pytest.mark.parametrize("service", ["edge", "worker"])
