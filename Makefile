@@ -12,6 +12,8 @@ PIP_AUDIT_VERSION := 2.9.0
 
 SERVING := $(VENV)/.serving
 EVERYTHING := $(VENV)/.everything
+# Tests of functions and networks, which leave each other alone; those of servers and deadlines run one after the other.
+SIDE_BY_SIDE := tests/unit tests/training
 INSTALL := VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint constraints.txt \
 	--build-constraint constraints.txt --editable
 
@@ -33,7 +35,12 @@ serve: $(SERVING)  ## Start the service and keep it up until Ctrl-C; make serve 
 	$(BIN)/moebius serve $(if $(PORT),--port $(PORT))
 
 test: $(EVERYTHING)  ## All tests; make test TESTS=tests/unit for some
+ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
+else
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(SIDE_BY_SIDE); first=$$?; \
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE:%=--ignore %) && exit $$first
+endif
 
 lint: $(EVERYTHING)  ## ruff, mypy, bandit, yamllint, hadolint, shellcheck; pins, licences, and what is generated
 	$(BIN)/ruff check .
