@@ -100,7 +100,7 @@ def test_only_what_can_not_run_here_is_skipped() -> None:
     assert [str(block) for block in BLOCKS if block.reason is not None] == [
         "make test",
         "make serve",
-        "cp .env.example .env",
+        "docker compose up --detach --wait",
         ".venv/bin/python -m pip install --constraint constraints.txt --editable '.[cpu,export]'",
     ]
 
