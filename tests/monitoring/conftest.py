@@ -30,6 +30,7 @@ def live_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePr
         traffic.wave()
         prometheus.await_scrape()
         traffic.lose_a_job()
+        prometheus.await_scrape()  # the worker that counted the dead letter may be the one that is killed
         traffic.lose_workers_at_work()
         prometheus.await_scrape()
         traffic.wave()
