@@ -28,9 +28,7 @@ def may(parts: str, packages: str = "") -> Allowed:
 
 
 EVERYBODYS = "contracts errors settings telemetry tracing log_context"
-COMMANDS = (
-    "command exit_codes hub inpaint_cli json_logs keys_cli models_cli serve signals supervisor"
-)
+COMMANDS = "command exit_codes hub inpaint_cli json_logs keys_cli models_cli serve signals supervisor"
 
 TABLE = {
     "__init__": may(""),

@@ -204,7 +204,9 @@ async def test_a_job_is_unknown_to_other_clients(
     assert (await client.status(job.id, ALICE)).status is Status.QUEUED
 
 
-@pytest.mark.parametrize("job_id", [pytest.param(new_job_id(), id="a new one"), "s0-*", "", "{s0}", "s0-" + "G" * 32])
+@pytest.mark.parametrize(
+    "job_id", [pytest.param(new_job_id(), id="a new one"), "s0-*", "", "{s0}", "s0-" + "G" * 32]
+)
 async def test_an_id_that_nobody_got_is_unknown(client: QueueClient, job_id: str) -> None:
     with pytest.raises(JobNotFound):
         await client.wait(job_id, ALICE)
