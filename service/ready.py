@@ -12,9 +12,8 @@ import os
 import sys
 from http.client import HTTPConnection, HTTPException
 
-PATIENCE = (
-    8.0  # seconds; the edge's own question to the queue takes that long where the queue does not answer
-)
+# The edge's own question to the queue takes that long where the queue does not answer.
+PATIENCE = 8.0  # seconds
 DEFAULT_HOST = "127.0.0.1"
 # Where each listens, and unless told otherwise: as in settings.py.
 PORTS = {"edge": ("MOEBIUS_PORT", 8080), "worker": ("MOEBIUS_METRICS_PORT", 9100)}
