@@ -6,6 +6,7 @@ Chunks keep every message small, so that photos may be larger than gRPC's usual 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,12 +32,17 @@ def upload(photo: bytes, mask: bytes) -> Iterator[inpaint_pb2.InpaintStreamReque
         yield inpaint_pb2.InpaintStreamRequest(mask_chunk=chunk)
 
 
-def inpaint(address: str, photo: Path, mask: Path, output: Path) -> None:
-    """Raises grpc.RpcError; its details say what was wrong, what is allowed and what to do."""
+def inpaint(address: str, photo: Path, mask: Path, output: Path, key: str | None = None) -> None:
+    """`key` is the client's, where the service asks for one.
+
+    Raises grpc.RpcError; its details say what was wrong, what is allowed and what to do.
+    """
     picture = bytearray()
+    metadata = (("authorization", f"Bearer {key}"),) if key else ()
+    requests = upload(photo.read_bytes(), mask.read_bytes())
     with grpc.insecure_channel(address) as channel:
         service = inpaint_pb2_grpc.InpaintServiceStub(channel)
-        for answer in service.InpaintStream(upload(photo.read_bytes(), mask.read_bytes()), timeout=120):
+        for answer in service.InpaintStream(requests, timeout=120, metadata=metadata):
             if answer.HasField("event"):
                 print(f"\rstep {answer.event.step} of {answer.event.steps} ", end="", flush=True)
             elif answer.HasField("picture_chunk"):
@@ -46,10 +52,10 @@ def inpaint(address: str, photo: Path, mask: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(epilog="A client's key is read from the environment: MOEBIUS_KEY.")
     parser.add_argument("address", help="host:port of the service, localhost:50051 say")
     parser.add_argument("photo", type=Path)
     parser.add_argument("mask", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()
-    inpaint(given.address, given.photo, given.mask, given.output)
+    inpaint(given.address, given.photo, given.mask, given.output, os.environ.get("MOEBIUS_KEY"))
