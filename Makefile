@@ -46,7 +46,7 @@ lint: $(EVERYTHING)  ## ruff, mypy, bandit, yamllint, hadolint, shellcheck; pins
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python scripts/generate_pb.py --check
+	$(BIN)/python -m scripts.generate_pb --check
 	$(BIN)/python -m scripts.generate_dashboards --check
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive service training scripts
 	$(BIN)/yamllint --strict .
@@ -60,7 +60,7 @@ format: $(EVERYTHING)  ## Let ruff repair what it can
 	$(BIN)/ruff format .
 
 proto: $(EVERYTHING)  ## Make service/pb from proto/
-	$(BIN)/python scripts/generate_pb.py
+	$(BIN)/python -m scripts.generate_pb
 
 dashboards: $(EVERYTHING)  ## Make deploy/grafana/dashboards from scripts/dashboards
 	$(BIN)/python -m scripts.generate_dashboards

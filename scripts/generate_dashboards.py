@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from scripts.dashboards import batching, jobs, resources, service
+from scripts.generated_files import differing, write_or_check
 
 FOLDER = Path(__file__).resolve().parents[1] / "deploy" / "grafana" / "dashboards"
 BOARDS = {
@@ -34,9 +34,7 @@ def _text(board: Dashboard) -> str:
 
 def differences() -> list[str]:
     """Files of the folder that are missing, left over or other than the modules give."""
-    wanted = generated()
-    found = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.json")}
-    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    return differing(generated(), {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.json")})
 
 
 def write() -> None:
@@ -52,18 +50,8 @@ def write() -> None:
 
 def main() -> int:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare only; exit with 1 where a file differs")
-    if not parser.parse_args().check:
-        write()
-        return 0
-    different = differences()
-    for name in different:
-        print(
-            f"deploy/grafana/dashboards/{name} is not what scripts/dashboards gives: run make dashboards",
-            file=sys.stderr,
-        )
-    return int(bool(different))
+    complaint = "deploy/grafana/dashboards/{name} is not what scripts/dashboards gives: run make dashboards"
+    return write_or_check(__doc__, write, differences, complaint)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from scripts.generated_files import differing, write_or_check
 
 ROOT = Path(__file__).resolve().parents[1]
 PROTO = ROOT / "proto"
@@ -46,8 +47,7 @@ def present() -> dict[Path, str]:
 
 def differences() -> list[str]:
     """Files of service/pb that are missing, left over or not as protoc makes them."""
-    wanted, found = generated(), present()
-    return sorted(str(name) for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    return differing(generated(), present())
 
 
 def write() -> None:
@@ -63,15 +63,8 @@ def write() -> None:
 
 def main() -> int:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare only; exit with 1 where a file differs")
-    if not parser.parse_args().check:
-        write()
-        return 0
-    different = differences()
-    for name in different:
-        print(f"service/pb/{name} is not what proto/ gives: run make proto", file=sys.stderr)
-    return int(bool(different))
+    complaint = "service/pb/{name} is not what proto/ gives: run make proto"
+    return write_or_check(__doc__, write, differences, complaint)
 
 
 if __name__ == "__main__":

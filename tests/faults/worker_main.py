@@ -75,12 +75,12 @@ def is_poisoned(tile: Tile) -> bool:
     return bool(red.min() > 0.9 and green.max() < -0.9 and blue.min() > 0.9)
 
 
-def main() -> None:
+def main(engine: type[FaultyEngine] = FaultyEngine) -> None:
     """Run until a signal or a fault."""
     settings = Settings()
     assert settings.redis_url is not None
     configure_logging(settings.log_level)
-    setattr(process, "open_engine", FaultyEngine)  # noqa: B010  # the one seam between a worker and its engine
+    setattr(process, "open_engine", engine)  # noqa: B010  # the one seam between a worker and its engine
     process.run_worker(settings, settings.redis_url)
 
 

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.engine.base import StepCoefficients
-from service.json_logs import configure_logging
-from service.settings import Settings
-from service.worker import process
-from tests.faults.worker_main import FaultyEngine
+from tests.faults.worker_main import FaultyEngine, main
 
 RESERVED = 2 * 1024**3  # bytes
 BYTES_AN_ITEM = 128 * 1024**2
@@ -30,14 +27,5 @@ class EngineWithMemory(FaultyEngine):
         return {"allocated": self._last_batch * BYTES_AN_ITEM, "reserved": RESERVED}
 
 
-def main() -> None:
-    """Run until a signal or a fault."""
-    settings = Settings()
-    assert settings.redis_url is not None
-    configure_logging(settings.log_level)
-    setattr(process, "open_engine", EngineWithMemory)  # noqa: B010  # the one seam between a worker and its engine
-    process.run_worker(settings, settings.redis_url)
-
-
 if __name__ == "__main__":
-    main()
+    main(EngineWithMemory)
