@@ -17,9 +17,10 @@ from benchmarks.hardware import hardware_line
 from benchmarks.measuring import Spread
 from benchmarks.tables import heading, table
 from service.contracts import MAX_PIXELS, MAX_UPLOAD_BYTES, Params
+from service.imaging.crop_count import crop_count
 from service.imaging.decode import inspect_picture
 from service.imaging.mask import decode_mask
-from service.imaging.retouch import Retouch, crop_count, finish, prepare
+from service.imaging.retouch import Retouch, finish, prepare
 
 PHOTO = Path(__file__).resolve().parents[1] / "examples" / "seabed.jpg"
 MEGAPIXELS = (0.25, 1.0, 3.0, 12.0, 24.0, 48.0)

@@ -25,9 +25,9 @@ from benchmarks.pictures import gradient_and_hole
 from benchmarks.processes import CpuClock
 from benchmarks.tables import heading, table
 from service.contracts import MaskPolarity, Params
+from service.imaging.crop_count import crop_count
 from service.imaging.decode import inspect_picture
 from service.imaging.mask import decode_mask
-from service.imaging.retouch import crop_count
 from service.settings import Settings
 
 PICTURE_SIDE = 64

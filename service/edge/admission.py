@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from service.contracts import DEFAULT_GUIDANCE_SCALE, DEFAULT_STEPS, Job, Params, ServedModel
 from service.edge.threads import in_thread
 from service.errors import InvalidParameter, NotReady, UnknownModel
+from service.imaging.crop_count import crop_count
 from service.imaging.decode import inspect_picture
 from service.imaging.mask import decode_mask
-from service.imaging.retouch import crop_count
 from service.queue.client import QueueClient
 from service.sampling import resolve_sampling
 from service.settings import Settings

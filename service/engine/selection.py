@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from service.engine.base import Engine
 from service.errors import ArtifactError
 from service.settings import Settings
+from service.start_stages import start_stage
 
 if TYPE_CHECKING:
     from service.artifacts import Manifest
@@ -26,7 +27,9 @@ def open_engine(settings: Settings) -> Engine:
     from service.artifacts import model_folder, verify
 
     folder = model_folder(settings.model_store, settings.model)
-    return _open(backend, folder, settings, verify(folder))
+    with start_stage("verify"):
+        manifest = verify(folder)
+    return _open(backend, folder, settings, manifest)
 
 
 def installed_backend(wanted: str) -> str:

@@ -1,6 +1,4 @@
-"""The two calls that a worker makes: `prepare` turns uploads into tiles, `finish` turns fills into a file; and
-`crop_count`, which tells an edge beforehand how many tiles there will be.
-"""
+"""The two calls that a worker makes: `prepare` turns uploads into tiles, `finish` turns fills into a file."""
 
 from __future__ import annotations
 
@@ -13,13 +11,14 @@ from service.contracts import Box, Params
 from service.errors import EmptyMask
 from service.imaging.color import ColorConverter, converter_for
 from service.imaging.compose import matched, region_patch
+from service.imaging.crop_count import planned_regions
 from service.imaging.decode import decode_picture
 from service.imaging.encode import EncodedPicture, encode_picture, output_format
 from service.imaging.feather import SoftHole, soft_hole
 from service.imaging.mask import decode_mask
 from service.imaging.native import with_patches
 from service.imaging.picture import Flags, Picture
-from service.imaging.regions import Region, plan_regions
+from service.imaging.regions import Region
 from service.imaging.tiles import Floats, TileCrop, cut_tile
 
 
@@ -61,7 +60,7 @@ def prepare(image: bytes, mask: bytes, params: Params, *, model_size: int, max_p
     flags = decode_mask(mask, picture.size, params.mask_polarity, max_pixels=max_pixels)
     hole = _visible(soft_hole(flags, params.dilate, params.feather), picture)
     effective = hole.flags(picture.size)
-    regions = _planned(effective, params, model_size)
+    regions = planned_regions(effective, params, model_size)
     converter, notes = converter_for(picture)
     crops = tuple(
         cut_tile(picture, converter, effective, crop, model_size)
@@ -69,15 +68,6 @@ def prepare(image: bytes, mask: bytes, params: Params, *, model_size: int, max_p
         for crop in region.crops
     )
     return Retouch(replace(picture, notes=picture.notes + notes), hole, regions, crops, converter)
-
-
-def crop_count(flags: Flags, params: Params, model_size: int) -> int:
-    """How many tiles `prepare` will cut for a mask [H, W] with at least one set flag.
-
-    The picture is not looked at: fully transparent pixels inside the hole may make it another number.
-    """
-    effective = soft_hole(flags, params.dilate, params.feather).flags((flags.shape[1], flags.shape[0]))
-    return sum(len(region.crops) for region in _planned(effective, params, model_size))
 
 
 def finish(retouch: Retouch, fills: npt.NDArray[np.float32], params: Params) -> EncodedPicture:
@@ -92,10 +82,6 @@ def finish(retouch: Retouch, fills: npt.NDArray[np.float32], params: Params) -> 
         patches.append(region_patch(retouch.picture, retouch.converter, retouch.hole, region, of_region))
         position += len(region.crops)
     return encode_picture(with_patches(retouch.picture, patches), params)
-
-
-def _planned(effective: Flags, params: Params, model_size: int) -> tuple[Region, ...]:
-    return plan_regions(effective, model_size=model_size, strategy=params.strategy, context=params.context)
 
 
 def _visible(hole: SoftHole, picture: Picture) -> SoftHole:

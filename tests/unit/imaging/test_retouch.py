@@ -13,7 +13,8 @@ from PIL import Image
 
 from service.contracts import Params, Strategy
 from service.errors import EmptyMask
-from service.imaging.retouch import crop_count, finish, prepare
+from service.imaging.crop_count import crop_count
+from service.imaging.retouch import finish, prepare
 from tests.unit.imaging.pictures import (
     MAX_PIXELS,
     MODES,
