@@ -22,6 +22,7 @@ from service.exit_codes import EXIT_INTERRUPTED, EXIT_UNUSABLE, EXIT_USAGE
 from service.inpaint_cli import inpaint
 from service.keys_cli import keys_app
 from service.models_cli import models_app
+from service.start_stages import start_stage
 
 app = typer.Typer(
     help="Inpainting as a service: a photo and a mask in, the photo with the hole filled out.",
@@ -90,9 +91,11 @@ def worker(*, supervisor: Annotated[int | None, typer.Option(hidden=True)] = Non
     end_at_sigterm()
     from service.json_logs import configure_logging
     from service.tracing import exporting
-    from service.worker.process import run_worker
 
     configure_logging(settings.log_level)
+    with start_stage("worker's modules"):
+        from service.worker.process import run_worker
+
     with reported_errors(bad_model=EXIT_UNUSABLE), exporting(settings, "moebius-worker"):
         run_worker(settings, settings.redis_url, supervisor=supervisor)
 

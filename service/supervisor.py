@@ -19,6 +19,7 @@ from service import telemetry
 from service.exit_codes import EXIT_HUNG, EXIT_OUT_OF_MEMORY, EXIT_UNUSABLE
 from service.queue import launch
 from service.settings import Settings
+from service.start_stages import start_stage
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +127,8 @@ class WorkerSupervisor:
         None instead of a status where the system has no room for another process.
         """
         try:
-            process = self._process = self._spawn()
+            with start_stage("worker's process"):
+                process = self._process = self._spawn()
         except OSError as error:
             logger.warning("no worker could be started", extra={"error": str(error)})
             return None

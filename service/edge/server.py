@@ -22,6 +22,7 @@ from service.edge.state import EdgeState
 from service.errors import ERROR_TABLE, MalformedHttp
 from service.queue.client import QueueClient
 from service.settings import Settings
+from service.start_stages import start_stage
 
 BACKLOG = 2048
 LINGER = 2.0  # seconds
@@ -83,8 +84,9 @@ class EdgeServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start gRPC, and HTTP on `sockets`, then say where. Raises OSError if gRPC's port can't be bound."""
         try:
-            await self._grpc.start()
-            await super().startup(sockets)
+            with start_stage("edge's servers"):
+                await self._grpc.start()
+                await super().startup(sockets)
         except BaseException:
             await self._grpc.stop(0)
             await self._edge.queue.aclose()
