@@ -1,134 +1,217 @@
-"""Compares the backends on one model: milliseconds of a guided step, and pictures a second of the whole loop.
+"""Compares the engines on one model: a guided step by batch size and what it reaches of the device, memory, and start.
 
-Every backend runs the same seeds on the same crop, in turn, in one process. Queue and picture code are left out.
+Every engine runs the same seeds on the same crop, in turn, in one process. Queue and picture code are left out.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from benchmarks.hardware import hardware_line, usable_cores
+from benchmarks.cold_start import Start, measured_start
+from benchmarks.engine_choices import EngineChoice, add_choice_options, choices
+from benchmarks.engine_report import EngineReport, EngineRow, StepRow
+from benchmarks.engine_report import markdown as markdown
+from benchmarks.engine_tasks import Task, decoding, encoding, guided_step, whole_picture
+from benchmarks.hardware import gpu_name, hardware_line, usable_cores
 from benchmarks.measuring import Spread, ratios, seconds_in_turn
-from service.contracts import Params
-from service.engine.base import Array, Engine, Tile
-from service.engine.inpaint import run
-from service.engine.sampler import ddim_table, ddim_timesteps, initial_noise
-from service.engine.selection import open_engine
+from service.artifacts import load_manifest, model_folder
+from service.engine.base import Engine
+from service.errors import ArtifactError
 from service.settings import Settings
 
-BACKENDS: tuple[Literal["onnxruntime", "torch"], ...] = ("onnxruntime", "torch")
+if TYPE_CHECKING:
+    from benchmarks.published_work import Work
+
 PACKAGES = ("numpy", "onnxruntime", "torch")
-GUIDANCE = 2.0
+BATCHES = (1, 2, 4, 8, 16, 32)
+SHORT_CALL = (
+    0.2  # seconds for which a call is repeated, so that a GPU's milliseconds are told from the clock's
+)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One task of one backend. `slower` compares with the first backend, round by round."""
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What is timed in turn: a task, at a batch size, of an engine; or a ceiling of a device and precision."""
 
-    backend: str
+    of: str
     task: str
-    unit: str
-    value: Spread
-    slower: Spread
+    batch: int = 1
 
 
-@dataclass(frozen=True)
-class EngineReport:
-    """All that was measured, and on what."""
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """An engine that runs, how its process of its own started, and where and in what it computes."""
 
-    model: str
-    hardware: str
-    threads: int
-    rounds: int
-    steps: int
-    packages: dict[str, str]
-    rows: list[Row]
+    choice: EngineChoice
+    engine: Engine
+    start: Start
 
-
-def crop(side: int) -> tuple[Array, Array]:
-    """A picture of noise [3, s, s] and a square hole [s, s] in its middle: what is shown does not change the time."""
-    image = np.random.default_rng(0).uniform(-1, 1, (3, side, side)).astype(np.float32)
-    mask = np.zeros((side, side), np.float32)
-    mask[side // 4 : -side // 4, side // 4 : -side // 4] = 1
-    return image, mask
-
-
-def guided_step(engine: Engine) -> Callable[[], object]:
-    """One denoising step of one crop: two network calls in one batch, and the update."""
-    encoded = engine.encode([Tile(*crop(engine.info.image_size))], with_image=False)[0]
-    state = engine.begin(encoded, initial_noise(0, 0, engine.latent_shape), 0.0, 1.0)
-    row = ddim_table(ddim_timesteps(2), 1.0, GUIDANCE, prediction_type="epsilon").rows[0]
-    return lambda: engine.step([state], [row])
-
-
-def whole_picture(engine: Engine, steps: int) -> Callable[[], object]:
-    """Encode, all steps and decode of one crop."""
-    tile = crop(engine.info.image_size)
-    params = Params(seed=0, steps=steps, guidance_scale=GUIDANCE)
-    return lambda: run(engine, [tile], params)
-
-
-def compare(engines: Mapping[str, Engine], *, rounds: int, steps: int) -> list[Row]:
-    """Measure both tasks on every engine; the first one is what the others are compared with."""
-    step = seconds_in_turn({name: guided_step(engine) for name, engine in engines.items()}, rounds)
-    picture = seconds_in_turn(
-        {name: whole_picture(engine, steps) for name, engine in engines.items()}, rounds
-    )
-    first = next(iter(engines))
-    rows = []
-    for name in engines:
-        milliseconds = Spread.of(step[name]).times(1000)
-        rate = Spread.of([1 / seconds for seconds in picture[name]])
-        rows.append(Row(name, "guided step", "ms", milliseconds, ratios(step[name], step[first])))
-        rows.append(
-            Row(name, f"picture, {steps} steps", "pictures/s", rate, ratios(picture[name], picture[first]))
-        )
-    return sorted(rows, key=lambda row: row.task)
+    @property
+    def batches(self) -> Sequence[int]:
+        """Batch sizes that there was memory for."""
+        return sorted(self.start.step_memory)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command line may say."""
     parser.add_argument("--model", default=Settings().model)
+    add_choice_options(parser)
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="crops in a step")
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds; one before them warms up")
     parser.add_argument("--steps", type=int, default=20, help="denoising steps of a picture")
-    parser.add_argument("--threads", type=int, default=usable_cores(), help="of each backend")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="of each backend on the CPU")
 
 
 def measure(options: argparse.Namespace) -> EngineReport:
-    """Open every backend on the model and compare them. `ArtifactError` if the model or a backend is missing."""
-    model, rounds, steps, threads = options.model, options.rounds, options.steps, options.threads
+    """Start every engine by itself, then time all in turn. `ArtifactError` if the model is missing; an engine that
+    can't be had here is told with what stands in its way.
+    """
+    from benchmarks.published_work import (
+        guided_step_work,
+    )  # it needs torch, the other benchmarks' options don't
+    from service.model.config import UNetConfig
+
     hardware = hardware_line()
-    engines: dict[str, Engine] = {
-        backend: open_engine(Settings(model=model, backend=backend, device="cpu", threads=threads))
-        for backend in BACKENDS
+    manifest = load_manifest(model_folder(Settings().model_store, options.model))
+    config = UNetConfig.from_dict(manifest.config["unet"])
+    work = {batch: guided_step_work(config, batch) for batch in sorted({1, *options.batches})}
+    contenders, rows = _started(options)
+    rows |= compare(contenders, work, rounds=options.rounds, steps=options.steps)
+    for contender in contenders:
+        contender.engine.close()
+    return EngineReport(
+        model=options.model,
+        hardware=hardware,
+        gpu=gpu_name(),
+        threads=options.threads,
+        rounds=options.rounds,
+        steps=options.steps,
+        packages={name: version(name) for name in PACKAGES},
+        work_flops=work[1].flops,
+        work_bytes=work[1].bytes,
+        rows=list(rows.values()),
+    )
+
+
+def _started(options: argparse.Namespace) -> tuple[list[Contender], dict[str, EngineRow]]:
+    """The engines that run here, and a row for each of all, in order, in which what stood in its way is told.
+
+    All start by themselves before the first is opened here, so that they have the machine's memory.
+    """
+    starts: dict[EngineChoice, Start] = {}
+    rows: dict[str, EngineRow] = {}
+    for choice in choices(options.backends, options.devices):
+        obstacle = choice.obstacle()
+        try:
+            if obstacle is None:
+                starts[choice] = measured_start(
+                    choice,
+                    options.model,
+                    Settings().model_store,
+                    threads=options.threads,
+                    batches=options.batches,
+                )
+        except ArtifactError as error:
+            obstacle = error.detail
+        rows[choice.name] = EngineRow(choice.name, obstacle)
+    most = max(options.batches)
+    return [
+        Contender(choice, choice.open(options.model, threads=options.threads, max_batch=most), start)
+        for choice, start in starts.items()
+    ], rows
+
+
+def compare(
+    contenders: Sequence[Contender], work: Mapping[int, Work], *, rounds: int, steps: int
+) -> dict[str, EngineRow]:
+    """Time everything in turn: a row for each engine, by its name."""
+    tasks: dict[Timed, Task] = {}
+    for contender in contenders:
+        tasks |= _ceilings(contender.choice) | _tasks(contender, steps)
+    seconds = seconds_in_turn(tasks, rounds, at_least=SHORT_CALL)
+    firsts: dict[str, str] = {}  # the first engine of each device
+    rows = {}
+    for contender in contenders:
+        name = contender.choice.name
+        first = firsts.setdefault(contender.choice.device, name)
+        rows[name] = _row(contender, seconds, work, first, steps)
+    return rows
+
+
+def _tasks(contender: Contender, steps: int) -> dict[Timed, Task]:
+    name, engine = contender.choice.name, contender.engine
+    return {
+        Timed(name, "encode"): encoding(engine),
+        Timed(name, "decode"): decoding(engine),
+        Timed(name, "picture"): whole_picture(engine, steps),
+        **{Timed(name, "step", batch): guided_step(engine, batch) for batch in contender.batches},
     }
-    rows = compare(engines, rounds=rounds, steps=steps)
-    for engine in engines.values():
-        engine.close()
-    packages = {name: version(name) for name in PACKAGES}
-    return EngineReport(model, hardware, threads, rounds, steps, packages, rows)
 
 
-def markdown(report: EngineReport, command: str) -> str:
-    """The report as a table, with the hardware and the command above it."""
-    packages = ", ".join(f"{name} {number}" for name, number in report.packages.items())
-    lines = [
-        f"# Engines on {report.model}",
-        "",
-        f"Hardware: {report.hardware}; {report.threads} threads, fp32. {packages}.  ",
-        f"Command: `{command}`; {report.rounds} rounds, backends in turn: median (least - most).",
-        "",
-        "| task | backend | | time, as a multiple of the first backend's |",
-        "|---|---|---|---|",
+def _ceilings(choice: EngineChoice) -> dict[Timed, Task]:
+    from benchmarks.roofline import Copy, MatrixProduct
+
+    product, copy = MatrixProduct(choice.device, choice.precision), Copy(choice.device)
+    return {_product(choice): product.task(), Timed(choice.device, "copy"): copy.task()}
+
+
+def _product(choice: EngineChoice) -> Timed:
+    return Timed(f"{choice.device} {choice.precision}", "product")
+
+
+def _row(
+    contender: Contender,
+    seconds: Mapping[Timed, list[float]],
+    work: Mapping[int, Work],
+    first: str,
+    steps: int,
+) -> EngineRow:
+    from benchmarks.roofline import Copy, MatrixProduct
+
+    choice, name = contender.choice, contender.choice.name
+    flops = MatrixProduct(choice.device, choice.precision).flops
+    product = [flops / second for second in seconds[_product(choice)]]
+    copy = [Copy(choice.device).bytes / second for second in seconds[Timed(choice.device, "copy")]]
+    encode, decode = seconds[Timed(name, "encode")], seconds[Timed(name, "decode")]
+
+    def step_row(batch: int) -> StepRow:
+        step = seconds[Timed(name, "step", batch)]
+        done = work[batch]
+        rates, traffic = [done.flops / one for one in step], [done.bytes / one for one in step]
+        return StepRow(
+            batch=batch,
+            seconds=Spread.of(step),
+            slower=ratios(step, seconds.get(Timed(first, "step", batch), step)),
+            pictures=Spread.of(pictures_a_second(batch, step, encode, decode, steps)),
+            flops=Spread.of(rates),
+            of_product=ratios(rates, product),
+            bytes=Spread.of(traffic),
+            of_copy=ratios(traffic, copy),
+            memory=contender.start.step_memory.get(batch),
+        )
+
+    return EngineRow(
+        engine=name,
+        obstacle=None,
+        start=contender.start,
+        encode=Spread.of(encode),
+        decode=Spread.of(decode),
+        picture=Spread.of(seconds[Timed(name, "picture")]),
+        product=Spread.of(product),
+        copy=Spread.of(copy),
+        steps=tuple(step_row(batch) for batch in contender.batches),
+    )
+
+
+def pictures_a_second(
+    batch: int, step: Sequence[float], encode: Sequence[float], decode: Sequence[float], steps: int
+) -> list[float]:
+    """Of one crop each, round by round: full batches, encoding and decoding one after the other on the device."""
+    return [
+        batch / (steps * of_step + batch * (of_encode + of_decode))
+        for of_step, of_encode, of_decode in zip(step, encode, decode, strict=True)
     ]
-    lines += [
-        f"| {row.task} | {row.backend} | {row.value.text(2)} {row.unit} | {row.slower.text(2)} |"
-        for row in report.rows
-    ]
-    return "\n".join(lines) + "\n"

@@ -29,3 +29,10 @@ def hardware_line() -> str:
     return (
         f"{cpu_name()}, {usable_cores()} cores{load}, {platform.system()}, Python {platform.python_version()}"
     )
+
+
+def gpu_name() -> str:
+    """The GPU that PyTorch takes first, or "none"."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"

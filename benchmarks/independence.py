@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.engine import crop
+from benchmarks.engine_tasks import crop
 from benchmarks.hardware import hardware_line, usable_cores
 from benchmarks.tables import heading, table
 from service.contracts import Params

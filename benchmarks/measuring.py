@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 T = TypeVar("T")
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,31 @@ class Spread:
         return f"{self.median:.{digits}f} ({self.least:.{digits}f} - {self.most:.{digits}f})"
 
 
-def seconds_in_turn(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contender in each of `rounds`, in each round one after the other; one more round before
-    them warms up and is not counted. The order turns from round to round.
+def seconds_in_turn(
+    contenders: Mapping[Name, Callable[[], object]], rounds: int, *, at_least: float = 0.0
+) -> dict[Name, list[float]]:
+    """Seconds of a call of each contender in each of `rounds`, in each round one after the other; one more round
+    before them warms up and is not counted. The order turns from round to round.
+
+    A contender is called again until `at_least` seconds have passed, and the mean of its calls counts.
     """
     names = list(contenders)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    seconds: dict[Name, list[float]] = {name: [] for name in names}
     for number in range(rounds + 1):
         for name in names if number % 2 else reversed(names):
-            started = perf_counter()
-            contenders[name]()
-            elapsed = perf_counter() - started
+            elapsed = _seconds_of_a_call(contenders[name], at_least)
             if number > 0:
                 seconds[name].append(elapsed)
     return seconds
+
+
+def _seconds_of_a_call(call: Callable[[], object], at_least: float) -> float:
+    started, calls, elapsed = perf_counter(), 0, 0.0
+    while not calls or elapsed < at_least:
+        call()
+        calls += 1
+        elapsed = perf_counter() - started
+    return elapsed / calls
 
 
 def ratios(of: list[float], to: list[float]) -> Spread:

@@ -1,12 +1,17 @@
-"""How much memory one call takes: of the GPU as PyTorch counts it, else resident in this process (Linux)."""
+"""How much memory one call takes: of the GPU as PyTorch counts it, else resident in this process (Linux).
+
+PyTorch is imported where it counts alone: a process that does without should not be measured with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 MEBIBYTE = 1024 * 1024
 STATUS = Path("/proc/self/status")
@@ -24,10 +29,12 @@ class CallMemory:
 
 def memory_of_call(call: Callable[[], object], device: torch.device) -> CallMemory:
     """Memory while `call` runs on a device. Best in a process of its own, where nothing freed before is used again."""
-    return _on_gpu(call, device) if device.type == "cuda" else _resident(call)
+    return _on_gpu(call, device) if device.type == "cuda" else resident_memory_of_call(call)
 
 
 def _on_gpu(call: Callable[[], object], device: torch.device) -> CallMemory:
+    import torch
+
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
     call()
@@ -35,8 +42,11 @@ def _on_gpu(call: Callable[[], object], device: torch.device) -> CallMemory:
     return CallMemory((most - before) / MEBIBYTE, most / MEBIBYTE)
 
 
-def _resident(call: Callable[[], object]) -> CallMemory:
-    """Not by getrusage: its peak can't be set back, and begins with that of the process that started this one."""
+def resident_memory_of_call(call: Callable[[], object]) -> CallMemory:
+    """Of this process while `call` runs.
+
+    Not by getrusage: its peak can't be set back, and begins with that of the process that started this one.
+    """
     before = resident_mebibytes("VmRSS")
     CLEAR.write_text(FORGET_THE_PEAK, encoding="ascii")
     call()

@@ -1,4 +1,4 @@
-"""The engine benchmark measures every backend on both tasks, and says on what."""
+"""The engine benchmark times every engine on every task beside the device's ceilings, and says what it could not."""
 
 from __future__ import annotations
 
@@ -10,37 +10,81 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.engine import EngineReport, compare, markdown
+from benchmarks import engine as benchmark
+from benchmarks import roofline
+from benchmarks.cold_start import Start
+from benchmarks.engine import Contender, compare, pictures_a_second
+from benchmarks.engine_choices import EngineChoice
+from benchmarks.published_work import Work
 from service.engine.dummy import DummyEngine
 from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
+FIRST, SECOND = EngineChoice("dummy", "fp32", "cpu"), EngineChoice("dummy", "bf16", "cpu")
 
 
-def test_each_backend_has_both_rows_and_the_first_is_the_measure() -> None:
-    engines = {name: DummyEngine(Settings(), image_size=64) for name in ("first", "second")}
-    rows = compare(engines, rounds=2, steps=3)
-    assert sorted((row.backend, row.unit) for row in rows) == [
-        (name, unit) for name in engines for unit in ("ms", "pictures/s")
-    ]
-    assert all(row.value.least > 0 for row in rows)
-    assert {row.slower.text(2) for row in rows if row.backend == "first"} == {"1.00 (1.00 - 1.00)"}
-    table = markdown(EngineReport("m", "a machine", 2, 2, 3, {"numpy": "2"}, rows), "the command")
-    assert "a machine; 2 threads" in table
-    assert "`the command`" in table
-    assert table.count("| second |") == 2
+def contender(choice: EngineChoice, memory: dict[int, float]) -> Contender:
+    return Contender(choice, DummyEngine(Settings(), image_size=64), Start(1.0, 0.5, 0.25, 100.0, memory))
+
+
+def test_every_engine_has_its_steps_at_the_batch_sizes_that_there_was_memory_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(roofline.SIDES, "cpu", 64)
+    monkeypatch.setitem(roofline.COPIED, "cpu", 1024)
+    monkeypatch.setattr(benchmark, "SHORT_CALL", 0.0)
+    contenders = [contender(FIRST, {1: 110.0, 2: 120.0}), contender(SECOND, {1: 105.0})]
+    rows = compare(contenders, {1: Work(10.0, 40.0), 2: Work(20.0, 60.0)}, rounds=2, steps=3)
+    first, second = rows[FIRST.name], rows[SECOND.name]
+    assert [(step.batch, step.memory) for step in first.steps] == [(1, 110.0), (2, 120.0)]
+    assert [step.batch for step in second.steps] == [1]
+    assert {step.slower.text(2) for step in first.steps} == {"1.00 (1.00 - 1.00)"}
+    for row in (first, second):
+        assert row.picture is not None
+        assert row.picture.least > 0
+        for step in row.steps:
+            assert step.flops.most == pytest.approx(10.0 * step.batch / step.seconds.least)
+            assert step.of_product.least > 0
+            assert step.of_copy.least > 0
+
+
+def test_pictures_a_second_count_steps_together_and_coding_apart() -> None:
+    assert pictures_a_second(4, [0.2], [0.1], [0.4], steps=10) == [pytest.approx(4 / (2.0 + 4 * 0.5))]
 
 
 @pytest.mark.slow
 def test_the_command_measures_a_model_and_writes_its_numbers(small_model: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "engine", "--model", small_model.name]
-    command += ["--rounds", "1", "--steps", "2", "--threads", "1", "--output", str(tmp_path)]
-    environment = os.environ | {"MOEBIUS_MODEL_STORE": str(small_model.parent)}
-    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "engine",
+        "--model",
+        small_model.name,
+        "--batches",
+        "1",
+        "2",
+    ]
+    command += ["--backends", "onnxruntime,torch", "--rounds", "1", "--steps", "2", "--threads", "1"]
+    environment = os.environ | {"MOEBIUS_MODEL_STORE": str(small_model.parent), "CUDA_VISIBLE_DEVICES": ""}
+    finished = subprocess.run(
+        [*command, "--output", str(tmp_path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert finished.returncode == 0, finished.stderr
     report = json.loads((tmp_path / "engine.json").read_text())
-    assert {row["backend"] for row in report["rows"]} == {"onnxruntime", "torch"}
-    assert finished.stdout.strip() == (tmp_path / "engine.md").read_text().strip()
+    on_cpu, on_gpu = report["rows"][:2], report["rows"][2:]
+    assert [row["engine"] for row in on_cpu] == ["onnxruntime fp32, cpu", "torch fp32, cpu"]
+    assert all([step["batch"] for step in row["steps"]] == [1, 2] for row in on_cpu)
+    assert all(row["start"]["opened"] > 0 and row["steps"][0]["memory"] > 0 for row in on_cpu)
+    assert [(row["obstacle"], row["steps"]) for row in on_gpu] == [("no GPU", [])] * 2
+    text = (tmp_path / "engine.md").read_text()
+    assert finished.stdout.strip() == text.strip()
+    assert text.count("| torch fp32, cuda | not measured: no GPU |") == 2
 
 
 def test_a_model_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:

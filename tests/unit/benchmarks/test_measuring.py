@@ -29,3 +29,10 @@ def test_percentiles_are_interpolated_between_the_nearest_values() -> None:
 def test_a_spread_of_rounds_is_that_of_one_of_their_numbers() -> None:
     rounds = [Percentiles(1, 5, 9), Percentiles(3, 4, 9), Percentiles(2, 6, 9)]
     assert spread_of(rounds, lambda percentiles: percentiles.p95) == Spread(4, 5, 6)
+
+
+def test_a_short_call_is_repeated_and_the_mean_of_its_calls_counts() -> None:
+    calls: list[str] = []
+    seconds = seconds_in_turn({"a": lambda: calls.append("a")}, rounds=1, at_least=0.01)
+    assert len(calls) > 10
+    assert seconds["a"][0] < 0.001

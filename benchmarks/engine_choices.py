@@ -1,0 +1,121 @@
+"""Which engines a benchmark compares: backend, precision and device, and why one can't be measured here."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.engine.base import Engine
+from service.engine.selection import open_engine
+from service.settings import Settings
+
+BACKENDS = ("onnxruntime", "torch", "dummy")
+PRECISIONS = ("fp32", "fp16", "bf16")
+DEVICES = ("cpu", "cuda")
+DEFAULTS = {
+    "cpu": (("onnxruntime", "fp32"), ("torch", "fp32"), ("torch", "bf16")),
+    "cuda": (
+        ("onnxruntime", "fp32"),
+        ("onnxruntime", "fp16"),
+        ("torch", "fp32"),
+        ("torch", "fp16"),
+        ("torch", "bf16"),
+    ),
+}
+BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
+NO_GPU = "no GPU"
+NO_BF16 = "this CPU has no bf16 instructions"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """A backend in a precision on a device; `is_default` if the command line did not name it."""
+
+    backend: str
+    precision: str
+    device: str
+    is_default: bool = True
+
+    @property
+    def name(self) -> str:
+        """As tables show it."""
+        return f"{self.backend} {self.precision}, {self.device}"
+
+    def obstacle(self) -> str | None:
+        """Why it is not measured here, as far as that is known before it is tried."""
+        if self.device == "cuda" and not has_gpu():
+            return NO_GPU
+        if self.device == "cpu" and self.precision == "bf16" and self.is_default and not has_bf16():
+            return NO_BF16
+        return None
+
+    def open(self, model: str, *, threads: int, max_batch: int, model_store: Path | None = None) -> Engine:
+        """The engine, which steps up to `max_batch` crops at once. `ArtifactError` if it can't be had here."""
+        settings = {
+            "model": model,
+            "backend": self.backend,
+            "precision": self.precision,
+            "device": self.device,
+            "threads": threads,
+            "max_batch": max_batch,
+        }
+        return open_engine(
+            Settings.model_validate(settings | ({"model_store": model_store} if model_store else {}))
+        )
+
+
+def add_choice_options(parser: ArgumentParser) -> None:
+    """--backends and --devices."""
+    parser.add_argument(
+        "--backends",
+        type=_backends,
+        default=None,
+        help="separated by commas, onnxruntime:fp32,torch:bf16 say; left out, those that suit each device",
+    )
+    parser.add_argument("--devices", type=_devices, default=DEVICES, help="separated by commas: cpu, cuda")
+
+
+def choices(backends: Sequence[tuple[str, str]] | None, devices: Sequence[str]) -> list[EngineChoice]:
+    """The named backends, or those that suit it, on every device."""
+    return [
+        EngineChoice(backend, precision, device, is_default=backends is None)
+        for device in devices
+        for backend, precision in (DEFAULTS[device] if backends is None else backends)
+    ]
+
+
+def has_gpu() -> bool:
+    """Whether PyTorch sees one."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def has_bf16() -> bool:
+    """Whether the CPU multiplies bf16 by itself, as the kernel tells it; without, it is emulated, and slow."""
+    information = Path("/proc/cpuinfo")
+    words = information.read_text(encoding="utf-8").split() if information.exists() else []
+    return any(instruction in words for instruction in BF16_INSTRUCTIONS)
+
+
+def _backends(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(_backend(word.strip()) for word in text.split(","))
+
+
+def _backend(word: str) -> tuple[str, str]:
+    backend, _, precision = word.partition(":")
+    precision = precision or "fp32"
+    if backend not in BACKENDS or precision not in PRECISIONS:
+        raise ArgumentTypeError(
+            f"{word!r} is no backend: give {', '.join(BACKENDS)}, and after a colon {', '.join(PRECISIONS)}"
+        )
+    return backend, precision
+
+
+def _devices(text: str) -> tuple[str, ...]:
+    devices = tuple(word.strip() for word in text.split(","))
+    if not set(devices) <= set(DEVICES):
+        raise ArgumentTypeError(f"{text!r}: devices are {' and '.join(DEVICES)}")
+    return devices
