@@ -124,6 +124,11 @@ class Settings(BaseSettings):
         default="step",
         description="step: a request joins at the next denoising step; request: whole requests only, to compare.",
     )
+    overlap: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether pictures are encoded and decoded by the VAE while others take steps: on, off, or auto: on "
+        "GPUs. Off, all wait for it.",
+    )
     picture_threads: int = Field(
         default=2,
         ge=1,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import takewhile
 from time import monotonic
 from typing import Any
 
@@ -77,12 +78,12 @@ class Item:
 class HeldJob:
     """A claimed job from its claim until it left this worker; `order` counts the claims.
 
-    Its items wait, run, are finished, and at last are fills of a candidate; `encoded` holds the crops that the
-    VAE has seen, for all candidates. `waiting_since` is the loop's step at which it was claimed or one of its
-    items left the batch, `arrived_at` the one at which its items were made; `steps_done` are those of
-    all items, `stages` are seconds. `batch_sizes` are those of the steps that it had a part in; None where
-    nobody traces it.
-    A `closed` job has failed and only waits to be told so.
+    Its items wait, run, are finished until they are decoded, and at last are fills of a candidate. Of its crops,
+    which all candidates share, `unencoded` are to be given to the VAE, `encoding` have been, and `encoded` are what
+    came of it. `waiting_since` is the loop's step at which it was claimed or one of its items left the batch,
+    `arrived_at` the one at which its items were made; `steps_done` are those of all items, `stages` are seconds.
+    `batch_sizes` are those of the steps that it had a part in; None where nobody traces it.
+    A `closed` job has failed and only waits to be told so, or has left: the VAE's thread drops what it has of it.
     """
 
     claim: Claim
@@ -95,6 +96,8 @@ class HeldJob:
     waiting: deque[Item] = field(default_factory=deque)
     running: list[Item] = field(default_factory=list)
     finished: list[Item] = field(default_factory=list)
+    unencoded: deque[int] = field(default_factory=deque)
+    encoding: set[int] = field(default_factory=set)
     encoded: dict[int, Any] = field(default_factory=dict)
     fills: dict[int, dict[int, Array]] = field(default_factory=dict)
     steps_done: int = 0
@@ -126,6 +129,11 @@ class HeldJob:
         return self.prepared
 
     @property
+    def items(self) -> int:
+        """Items that it is made of, in whatever stage."""
+        return len(self.prepared_parts.tiles) * self.claim.job.params.n
+
+    @property
     def view(self) -> JobView:
         """What the scheduler sees of it; until its picture is decoded, the places that its edge counted."""
         unknown = self.prepared is None and not self.closed
@@ -134,17 +142,28 @@ class HeldJob:
             order=self.order,
             weight=WEIGHTS[self.claim.job.params.priority],
             places=self.claim.job.places if unknown else len(self.waiting),
-            ready=len(self.waiting),
+            ready=self._ready,
             running=tuple(item.remaining for item in self.running),
             waiting_since=self.waiting_since,
+            unencoded=len(self.unencoded),
+            encoding=len(self.encoding),
+            undecoded=len(self.finished),
         )
+
+    @property
+    def _ready(self) -> int:
+        """Items that could join now: in their order, those before the first whose crop is not encoded."""
+        if not (self.unencoded or self.encoding):
+            return len(self.waiting)
+        return sum(1 for _ in takewhile(self._is_ready, self.waiting))
+
+    def _is_ready(self, item: Item) -> bool:
+        return item.state is not None or item.crop in self.encoded
 
     @property
     def progress(self) -> Progress:
         """Steps that its items have behind them, on average."""
-        parts = self.prepared_parts
-        items = len(parts.tiles) * self.claim.job.params.n
-        return Progress(self.steps_done // items, len(parts.table.rows))
+        return Progress(self.steps_done // self.items, len(self.prepared_parts.table.rows))
 
     def admit(self, prepared: Prepared, step: int) -> None:
         """Make its items, candidates outermost, so that the first candidate is encoded first."""
@@ -157,6 +176,18 @@ class HeldJob:
             for candidate in range(self.claim.job.params.n)
             for crop in range(len(prepared.tiles))
         )
+        self.unencoded.extend(range(len(prepared.tiles)))
+
+    def next_to_encode(self) -> Item:
+        """Its first item whose crop is to be given to the VAE, which it is now."""
+        crop = self.unencoded.popleft()
+        self.encoding.add(crop)
+        return next(item for item in self.waiting if item.crop == crop)
+
+    def take_encoded(self, crop: int, encoded: Any) -> None:
+        """Note what the VAE made of a crop."""
+        self.encoding.remove(crop)
+        self.encoded[crop] = encoded
 
     def park(self, count: int, step: int) -> None:
         """Take the items that joined last out of the batch; with their state, they are the next to join."""
@@ -165,6 +196,10 @@ class HeldJob:
             item = self.running.pop()
             item.waiting_since, item.waiting_from_step = monotonic(), step
             self.waiting.appendleft(item)
+
+    def put_back(self, item: Item) -> None:
+        """Let an item that could not join be the next to do so."""
+        self.waiting.appendleft(item)
 
     def advance(self, item: Item, step: int) -> None:
         """Count `step` of the loop for a running item."""
@@ -192,9 +227,8 @@ class HeldJob:
         self.stages[stage] = self.stages.get(stage, 0.0) + seconds
 
     def close(self) -> None:
-        """It has failed: drop all that it would still have run."""
+        """It has failed or left: drop all that it would still have run."""
         self.closed = True
-        for items in (self.waiting, self.running, self.finished):
-            items.clear()
-        self.encoded.clear()
+        for parts in (self.waiting, self.running, self.finished, self.unencoded, self.encoding, self.encoded):
+            parts.clear()
         self.fills.clear()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from service.contracts import Failure
+from service.engine.base import Array
 from service.queue.consumer import Claim
-from service.worker.batch import Prepared
+from service.worker.batch import Item, Prepared
+from service.worker.device import DeviceError, Postponed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,53 @@ class FeederEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CropEncoded:
+    """What came of an item's crop in the VAE, in `seconds`; `waited` counts from when it was given to it."""
+
+    item: Item
+    outcome: Any | Failure | Postponed
+    seconds: float
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDecoded:
+    """What came of a finished item in the VAE, in `seconds`: its fill [3, s, s]."""
+
+    item: Item
+    outcome: Array | Failure | Postponed
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class VaeDropped:
+    """The VAE left out an item whose job had failed or left."""
+
+
+@dataclass(frozen=True, slots=True)
+class VaeEnded:
+    """The VAE's thread has ended by `error`: this process should, too."""
+
+    error: DeviceError
+
+
+@dataclass(frozen=True, slots=True)
 class Nudge:
     """Look up: somebody wants the loop to stop, or jobs may be claimed again."""
 
 
-Event = JobsClaimed | JobPrepared | JobBroken | JobLeft | FeederEnded | Nudge
+Event = (
+    JobsClaimed
+    | JobPrepared
+    | JobBroken
+    | JobLeft
+    | CropEncoded
+    | ItemDecoded
+    | VaeDropped
+    | VaeEnded
+    | FeederEnded
+    | Nudge
+)
 
 
 class Inbox:

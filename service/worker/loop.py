@@ -1,6 +1,7 @@
 """A worker's life: register, run the step loop, drain when told to stop, and give back what is left.
 
-Puts the parts together: turns.py is the loop, feeder.py the queue's thread, pictures.py the threads for pictures.
+Puts the parts together: turns.py is the loop, vae_lane.py the VAE's thread, feeder.py the queue's, pictures.py
+those for pictures.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from service.worker.pictures import PicturePool
 from service.worker.profile import BatchProfile
 from service.worker.pulse import Pulse
 from service.worker.turns import StepLoop
+from service.worker.vae_lane import VaeLane
 from service.worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,11 @@ logger = logging.getLogger(__name__)
 def places_of(settings: Settings, profile: BatchProfile) -> int:
     """Most items in a step: what was measured to pay, within the setting."""
     return min(settings.max_batch, profile.cap)
+
+
+def overlaps_of(settings: Settings, device: str) -> bool:
+    """Whether the VAE runs beside steps; by itself on a GPU only (docs/decisions/0008)."""
+    return device != "cpu" if settings.overlap == "auto" else settings.overlap == "on"
 
 
 class Worker:
@@ -62,8 +69,14 @@ class Worker:
             on_failure=self._on_failure,
             on_caught_up=lambda: self._inbox.put(Nudge()),
         )
-        self.device = Device(engine, profile, self.pulse, places_of(settings, profile))
-        self.loop = StepLoop(settings, profile, self.device, self._pictures, self.feeder, self._inbox)
+        places = places_of(settings, profile)
+        self.device = Device(
+            engine, profile, self.pulse, places, overlaps=overlaps_of(settings, engine.info.device)
+        )
+        self._vae = VaeLane(self.device, self._inbox)
+        self.loop = StepLoop(
+            settings, profile, self.device, self._vae, self._pictures, self.feeder, self._inbox
+        )
         self._watchdog = Watchdog(self.pulse, lambda: self.ready, on_hung)
         self._registered = False
         self._stopping = False
@@ -90,6 +103,7 @@ class Worker:
             logger.warning("the queue's server may lose jobs", extra={"risk": risk})
         self.feeder.start()
         self._registered = True
+        self._vae.start()
         self._watchdog.start()
         faulty = True
         try:
@@ -101,7 +115,8 @@ class Worker:
             telemetry.set_worker_ready(False)
             self.feeder.stop(counted=faulty)
             self._pictures.close()
-            self._watchdog.stop()
+            self._vae.close()
+            self._watchdog.stop()  # last: it ends a process whose device hangs at the end
             self._leave()
 
     def stop(self, *, drain: bool = True) -> None:

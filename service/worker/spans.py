@@ -1,4 +1,4 @@
-"""What the step loop tells of a job's attempt as spans: its part in VAE calls, each join, its steps."""
+"""What the device's threads tell of a job's attempt as spans: its VAE calls, each join, its steps."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from time import monotonic
 from service.tracing import Attributes, is_traced, past_span
 from service.worker.batch import HeldJob, Item
 
-NAMES = {"vae_encode": "vae encode", "vae_decode": "vae decode"}
+
+def tell_encode(item: Item, seconds: float) -> None:
+    """A VAE call that ends now took `seconds` for the crop of an item."""
+    past_span("vae encode", item.job.claim.job, seconds, {"moebius.crop": item.crop})
 
 
-def tell_vae_call(stage: str, items: Sequence[Item], seconds: float) -> None:
-    """A VAE call over `items` took `seconds`: a span for each job that has a part in it."""
-    for job in {item.job for item in items}:
-        if is_traced(job.claim.job):
-            own = sum(item.job is job for item in items)
-            sizes = {"moebius.batch.items": len(items), "moebius.items": own}
-            past_span(NAMES[stage], job.claim.job, seconds, sizes)
+def tell_decode(item: Item, seconds: float) -> None:
+    """The same for a finished item."""
+    told = {"moebius.candidate": item.candidate, "moebius.crop": item.crop}
+    past_span("vae decode", item.job.claim.job, seconds, told)
 
 
 def tell_joins(items: Sequence[Item], step: int, batch_size: int) -> None:
@@ -43,6 +43,6 @@ def tell_denoised(job: HeldJob) -> None:
     attributes: Attributes = {
         "moebius.steps": len(sizes),
         "moebius.batch.sizes": sizes,
-        "moebius.items": len(job.finished),
+        "moebius.items": job.items,
     }
     past_span("denoise", job.claim.job, job.stages["denoise"], attributes)

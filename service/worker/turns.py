@@ -1,36 +1,49 @@
-"""The step loop's turn: take what arrived, drop, decode what is done, let items join, step.
+"""The step loop's turn: take what arrived, drop, give the VAE what is due, let items join, step.
 
-The only user of the engine; never waits for the queue or for a picture.
+Never waits for the queue or for a picture; for the VAE only where it does not run beside steps.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from math import ceil
 from time import monotonic
 
 from service import telemetry, tracing
 from service.contracts import Failure
-from service.engine.inpaint import reads_image
 from service.log_context import job_fields
 from service.settings import Settings
 from service.worker.batch import HeldJob, Item
-from service.worker.device import Device
-from service.worker.events import Event, FeederEnded, Inbox, JobBroken, JobLeft, JobPrepared, JobsClaimed
+from service.worker.device import POSTPONED, Device
+from service.worker.events import (
+    CropEncoded,
+    Event,
+    FeederEnded,
+    Inbox,
+    ItemDecoded,
+    JobBroken,
+    JobLeft,
+    JobPrepared,
+    JobsClaimed,
+    VaeDropped,
+    VaeEnded,
+)
 from service.worker.feeder import Feeder, Wish
 from service.worker.pictures import PicturePool
 from service.worker.profile import BatchProfile
 from service.worker.scheduler import JobView, Limits, plan, surplus
-from service.worker.spans import tell_denoised, tell_joins, tell_vae_call
+from service.worker.spans import tell_denoised, tell_joins
+from service.worker.vae_lane import VaeLane
 
 logger = logging.getLogger(__name__)
 
 IDLE_WAIT = 1.0  # seconds; how late a deadline is seen while no step runs
 SHORTEST_DRAIN = 5.0  # seconds that a job which must run alone is kept for this worker at least
-SMOOTHING = 0.2  # weight of the latest job in the mean time from a claim to a decoded picture
+SMOOTHING = (
+    0.2  # weight of the latest in the mean time from a claim to a decoded picture, and to an encoded crop
+)
 
 
 class FeederError(Exception):
@@ -45,6 +58,7 @@ class StepLoop:
         settings: Settings,
         profile: BatchProfile,
         device: Device,
+        vae: VaeLane,
         pictures: PicturePool,
         feeder: Feeder,
         inbox: Inbox,
@@ -52,6 +66,7 @@ class StepLoop:
         self._batching = settings.batching
         self._profile = profile
         self._device = device
+        self._vae = vae
         self._pictures = pictures
         self._feeder = feeder
         self._inbox = inbox
@@ -62,6 +77,7 @@ class StepLoop:
         self._draining = False
         self._busy = True  # the first turn does not wait: it has to wish for jobs
         self._prepare_seconds = 0.0
+        self._encode_seconds = profile.encode_seconds
 
     @property
     def holds_work(self) -> bool:
@@ -76,11 +92,15 @@ class StepLoop:
         for event in self._inbox.take(0 if self._busy else IDLE_WAIT):
             self._take(event)
         self._drop_expired()
-        self._decode_finished()
         self._schedule(stopping=stopping)
-        self._step()
+        stepped = self._may_step and self._step()
         self._device.tell_memory()
-        self._busy = any(job.running or job.finished for job in self._jobs.values())
+        self._busy = stepped or (self._may_step and any(job.running for job in self._jobs.values()))
+
+    @property
+    def _may_step(self) -> bool:
+        """Where the VAE does not run beside steps, it goes first: what it has ends jobs, or lets items join."""
+        return self._device.overlaps or not self._vae.busy
 
     def _take(self, event: Event) -> None:
         match event:
@@ -95,9 +115,22 @@ class StepLoop:
             case JobBroken(job_id, failure):
                 self._fail(job_id, failure)
             case JobLeft(job_id):
-                self._jobs.pop(job_id, None)
+                self._let_go(job_id)
+            case CropEncoded() | ItemDecoded() | VaeDropped():
+                self._take_answer(event)
+            case VaeEnded(error):
+                raise error
             case FeederEnded(error):
                 raise FeederError("The thread that talks to the queue has died.") from error
+
+    def _take_answer(self, event: CropEncoded | ItemDecoded | VaeDropped) -> None:
+        """What the VAE tells; of a job that has failed or left in the meantime nothing is kept."""
+        self._vae.note_answer()
+        match event:
+            case CropEncoded(item) if not item.job.closed:
+                self._take_encoded(item, event)
+            case ItemDecoded(item) if not item.job.closed:
+                self._take_decoded(item, event)
 
     def _take_claims(self, claimed: JobsClaimed) -> None:
         self._claims_seen = claimed.number
@@ -112,7 +145,12 @@ class StepLoop:
         for job_id, job in [held for held in self._jobs.items() if now >= held[1].expires_at]:
             logger.info("a job is past its deadline", extra=job_fields(job.claim.job))
             self._feeder.forget(job_id)
-            del self._jobs[job_id]
+            self._let_go(job_id)
+
+    def _let_go(self, job_id: str) -> None:
+        job = self._jobs.pop(job_id, None)
+        if job is not None:
+            job.close()
 
     def _fail(self, job_id: str, failure: Failure) -> None:
         """The job is held until its failure is delivered: one that must run alone waits for that."""
@@ -120,40 +158,57 @@ class StepLoop:
             self._jobs[job_id].close()
         self._feeder.fail(job_id, failure)
 
-    def _decode_finished(self) -> None:
-        items = [item for job in self._jobs.values() for item in job.finished]
-        if not items:
+    def _take_encoded(self, item: Item, event: CropEncoded) -> None:
+        if event.outcome is POSTPONED:
+            self._vae.encode(item)
             return
-        with _stage("vae_decode", items):
-            fills = self._device.decode(items)
-        for item, fill in zip(items, fills, strict=True):
-            if isinstance(fill, Failure):
-                self._fail(item.job_id, fill)
-        for item, fill in zip(items, fills, strict=True):
-            if not item.job.closed and not isinstance(fill, Failure):
-                candidate = item.job.take_fill(item, fill)
-                if candidate is not None:
-                    self._pictures.encode(item.job, item.candidate, candidate)
+        item.job.add_seconds("vae_encode", event.seconds)
+        self._encode_seconds += SMOOTHING * (event.waited - self._encode_seconds)
+        if isinstance(event.outcome, Failure):
+            self._fail(item.job_id, event.outcome)
+        else:
+            item.job.take_encoded(item.crop, event.outcome)
+
+    def _take_decoded(self, item: Item, event: ItemDecoded) -> None:
+        fill = event.outcome
+        if fill is POSTPONED:
+            self._vae.decode(item)
+            return
+        item.job.add_seconds("vae_decode", event.seconds)
+        if isinstance(fill, Failure):
+            self._fail(item.job_id, fill)
+            return
+        candidate = item.job.take_fill(item, fill)
+        if candidate is not None:
+            self._pictures.encode(item.job, item.candidate, candidate)
 
     def _schedule(self, *, stopping: bool) -> None:
-        """Park what is over the cap, wish for claims, and let items join."""
-        limits = Limits(
-            places=self._device.cap,
-            batching=self._batching,
-            prepare_steps=self._profile.prepare_steps(self._prepare_seconds),
-        )
+        """Park what is over the cap, wish for claims, give crops to the VAE, and let items join."""
+        limits = self._limits()
         views = self._views()
         parked = Counter(surplus(views, limits))
         for job_id, count in parked.items():
             self._jobs[job_id].park(count, self._steps)
         if parked:
             views = self._views()
-        planned = plan(views, limits, draining=self._draining, stopping=stopping)
+        planned = plan(views, limits, draining=self._draining, stopping=stopping, vae_busy=self._vae.busy)
         places = 0 if self._pictures.behind else planned.claim
         drain_time = self._drain_time(views) if places else 0.0
         self._feeder.wish(Wish(places, planned.idle, drain_time, self._claims_seen))
-        if planned.join:
+        for job_id in planned.encode:
+            self._vae.encode(self._jobs[job_id].next_to_encode())
+        if planned.join and self._may_step:
             self._join([self._jobs[job_id].waiting.popleft() for job_id in planned.join])
+
+    def _limits(self) -> Limits:
+        """Steps pass while a crop is encoded only where the VAE runs beside them."""
+        encode_seconds = self._encode_seconds if self._device.overlaps else 0.0
+        return Limits(
+            places=self._device.cap,
+            batching=self._batching,
+            prepare_steps=self._profile.prepare_steps(self._prepare_seconds + encode_seconds),
+            encode_steps=self._profile.prepare_steps(encode_seconds),
+        )
 
     def _views(self) -> list[JobView]:
         return [job.view for job in self._jobs.values()]
@@ -173,16 +228,14 @@ class StepLoop:
             running = sum(len(job.running) for job in self._jobs.values())
             tell_joins(items, self._steps, running + len(items))
         fresh = [item for item in items if item.state is None]
-        for with_image in (False, True):
-            self._encode(
-                [i for i in fresh if reads_image(i.job.prepared_parts.table) is with_image], with_image
-            )
-        fresh = [item for item in fresh if not item.job.closed]
         if fresh:
             self._fail_each(fresh, self._device.begin(fresh))
         for item in items:
-            if not item.job.closed:
+            if item.state is not None and not item.job.closed:
                 self._enter(item)
+        for item in reversed(items):
+            if item.state is None and not item.job.closed:
+                item.job.put_back(item)
 
     def _enter(self, item: Item) -> None:
         job = item.job
@@ -191,48 +244,32 @@ class StepLoop:
             job.joined_at = monotonic()
             telemetry.observe_join_wait(self._steps - job.arrived_at)
 
-    def _encode(self, items: Sequence[Item], with_image: bool) -> None:
-        """VAE-encode the crops of these items that no candidate has needed before."""
-        new = {(item.job_id, item.crop): item for item in items if item.crop not in item.job.encoded}
-        crops = list(new.values())
-        if not crops:
-            return
-        with _stage("vae_encode", crops):
-            encoded = self._device.encode(crops, with_image=with_image)
-        self._fail_each(crops, encoded)
-        for item, crop in zip(crops, encoded, strict=True):
-            if not item.job.closed:
-                item.job.encoded[item.crop] = crop
-
-    def _step(self) -> None:
+    def _step(self) -> bool:
+        """One step of the batch, if anything runs; False where nothing moved."""
         items = [item for job in self._jobs.values() for item in job.running]
         telemetry.set_places(len(items), self._device.cap)
         if not items:
-            return
-        self._fail_each(items, self._device.step(items))
+            return False
+        outcomes = self._device.step(items)
+        self._fail_each(items, outcomes)
+        moved = [item for item, outcome in zip(items, outcomes, strict=True) if outcome is not POSTPONED]
+        if not moved:
+            return False
         self._steps += 1
-        going_on = [item for item in items if not item.job.closed]
+        going_on = [item for item in moved if not item.job.closed]
         for item in going_on:
             item.job.advance(item, self._steps)
+            if item.remaining == 0:
+                self._vae.decode(item)
         for job in {item.job for item in going_on}:
             self._feeder.note(job.claim.job.id, job.progress)
             if job.batch_sizes is not None:
                 job.batch_sizes.append(len(items))
                 if not (job.running or job.waiting):
                     tell_denoised(job)
+        return True
 
     def _fail_each(self, items: Sequence[Item], outcomes: Sequence[object]) -> None:
         for item, outcome in zip(items, outcomes, strict=True):
             if isinstance(outcome, Failure):
                 self._fail(item.job_id, outcome)
-
-
-@contextmanager
-def _stage(name: str, items: Sequence[Item]) -> Iterator[None]:
-    """Add the block's seconds to the stage of each job that has a part in it."""
-    started = monotonic()
-    yield
-    seconds = monotonic() - started
-    for job in {item.job for item in items}:
-        job.add_seconds(name, seconds)
-    tell_vae_call(name, items, seconds)

@@ -109,8 +109,9 @@ def test_the_worker_tells_what_each_stage_was(
     denoise = spans.one("denoise")
     assert told(denoise)["moebius.batch.sizes"] == (2,) * 5 + (1,) * 5
     assert told(denoise)["moebius.steps"] == 10
-    assert [told(span) for span in spans.named("vae encode")] == [
-        {"moebius.batch.items": 1, "moebius.items": 1}
+    assert [told(span) for span in spans.named("vae encode")] == [{"moebius.crop": 0}]
+    assert [told(span) for span in spans.named("vae decode")] == [
+        {"moebius.candidate": candidate, "moebius.crop": 0} for candidate in range(3)
     ]
     assert sorted(told(span)["moebius.candidate"] for span in spans.named("compose")) == [0, 1, 2]
     assert 0 < seconds_of(denoise) < seconds_of(attempt)

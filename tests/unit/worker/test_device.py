@@ -12,10 +12,10 @@ from service.engine.base import Array, DeviceOutOfMemory, StepCoefficients
 from service.engine.dummy import DummyEngine
 from service.settings import Settings
 from service.worker.batch import Item
-from service.worker.device import MOST_FAILED_JOBS, Device, DeviceError, DeviceMemoryError
+from service.worker.device import MOST_FAILED_JOBS, POSTPONED, Device, DeviceError, DeviceMemoryError
 from service.worker.failures import NOT_FINITE, OUR_FAULT, TOO_LARGE_FOR_DEVICE
 from service.worker.profile import BatchProfile
-from service.worker.pulse import Pulse
+from service.worker.pulse import Lane, Pulse
 from tests.unit.worker.held_jobs import held_job
 
 CAP = 8
@@ -23,7 +23,7 @@ PROFILE = BatchProfile({1: 0.001, 8: 0.001}, encode_seconds=0.001, decode_second
 
 
 class FaultyEngine(DummyEngine):
-    """Notes the batches of its steps, and calls `fault` with each before it runs."""
+    """Notes the batches of its steps, and calls `fault` with each and with what it decodes before that runs."""
 
     def __init__(self) -> None:
         super().__init__(Settings(), image_size=64)
@@ -36,9 +36,8 @@ class FaultyEngine(DummyEngine):
         super().step(states, coefficients)
 
     def decode(self, states: Sequence[Any]) -> Array:
-        pictures = super().decode(states)
-        pictures[0, 0, 0, 0] = float("nan")
-        return pictures
+        self.fault(states)
+        return super().decode(states)
 
 
 @pytest.fixture
@@ -53,8 +52,8 @@ def device(engine: FaultyEngine) -> Device:
 
 def running_items(device: Device, count: int) -> list[Item]:
     items = [held_job(f"s0-{index}").waiting[0] for index in range(count)]
-    for item, encoded in zip(items, device.encode(items, with_image=False), strict=True):
-        item.job.encoded[0] = encoded
+    for item in items:
+        item.job.encoded[0] = device.encode(item)
     assert device.begin(items) == [None] * count
     return items
 
@@ -105,9 +104,59 @@ def test_an_item_without_room_even_alone_fails_and_the_cap_stays(
 
 
 def test_a_picture_that_is_not_finite_is_a_failure_of_its_own(device: Device) -> None:
-    first, second = device.decode(running_items(device, 2))
-    assert first == NOT_FINITE
-    assert not isinstance(second, Failure)
+    first, second = running_items(device, 2)
+    first.state.x[0, 0, 0] = float("nan")
+    assert device.decode(first) == NOT_FINITE
+    assert not isinstance(device.decode(second), Failure)
+
+
+def test_an_item_that_the_vae_failed_is_tried_once_more(device: Device, engine: FaultyEngine) -> None:
+    (item,) = running_items(device, 1)
+    faults = [RuntimeError("once")]
+
+    def fail(_states: Sequence[Any]) -> None:
+        if faults:
+            raise faults.pop()
+
+    engine.fault = fail
+    assert not isinstance(device.decode(item), Failure)
+    faults += [RuntimeError("twice")] * 2
+    assert device.decode(item) == OUR_FAULT
+
+
+@pytest.mark.parametrize("overlaps", [True, False])
+def test_a_batch_without_room_beside_the_vae_is_postponed_and_the_vae_steps_aside_from_then_on(
+    engine: FaultyEngine, overlaps: bool
+) -> None:
+    pulse = Pulse(15.0)
+    device = Device(engine, PROFILE, pulse, CAP, overlaps=overlaps)
+    items = running_items(device, 8)
+    engine.fault = no_room_beyond(4)
+    with pulse.device_call(1.0, Lane.VAE):
+        assert device.step(items) == [POSTPONED] * 8
+    assert not device.overlaps
+    assert device.cap == CAP
+    assert device.step(items) == [None] * 8
+    assert device.cap == 4, "alone there was too little room for it, too"
+
+
+def test_an_item_without_room_beside_a_step_is_postponed_even_if_that_came_later(
+    engine: FaultyEngine,
+) -> None:
+    pulse = Pulse(15.0)
+    device = Device(engine, PROFILE, pulse, CAP, overlaps=True)
+    (item,) = running_items(device, 1)
+
+    def step_and_no_room(_states: Sequence[Any]) -> None:
+        with pulse.device_call(1.0, Lane.STEP):
+            pass
+        raise DeviceOutOfMemory
+
+    engine.fault = step_and_no_room
+    assert device.decode(item) is POSTPONED
+    assert not device.overlaps
+    engine.fault = no_room_beyond(0)
+    assert device.decode(item) == TOO_LARGE_FOR_DEVICE
 
 
 def test_jobs_that_fail_one_after_the_other_condemn_the_device(device: Device, engine: FaultyEngine) -> None:
