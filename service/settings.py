@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     )
 
     model_store: Path = Field(default_factory=default_model_store, description="One folder a model.")
+    cache_dir: Path = Field(
+        default=Path("~/.cache/moebius").expanduser(),
+        description="Folder for what a worker computes once for this machine and may lose: optimised graphs, engines.",
+    )
     model: str = Field(
         default="moebius-nano", description="Model that a worker loads and requests default to."
     )
@@ -107,6 +111,10 @@ class Settings(BaseSettings):
     )
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         default="auto", description="Numbers to compute with: auto, fp32, fp16 or bf16."
+    )
+    provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = Field(
+        default="auto",
+        description="What ONNX Runtime computes with: cpu, cuda, tensorrt, openvino, or auto: cuda on GPUs, else cpu.",
     )
     threads: int = Field(
         default=0,
