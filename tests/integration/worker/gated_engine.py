@@ -61,6 +61,7 @@ class GatedEngine(DummyEngine):
         super().__init__(settings, image_size=IMAGE_SIZE, sampling=sampling)
         self.gate = StepGate()
         self.stepping = threading.Event()
+        self.in_step = threading.Event()
         self.batches: list[int] = []
         self.encoded: list[int] = []
         self.faults: dict[str, Callable[[Sequence[Any]], None]] = {}
@@ -78,9 +79,13 @@ class GatedEngine(DummyEngine):
     def step(self, states: Sequence[LatentState], coefficients: Sequence[StepCoefficients]) -> None:
         self.batches.append(len(states))
         self.stepping.set()
-        self.gate.wait()
-        self._meet_faults("step", states)
-        super().step(states, coefficients)
+        self.in_step.set()
+        try:
+            self.gate.wait()
+            self._meet_faults("step", states)
+            super().step(states, coefficients)
+        finally:
+            self.in_step.clear()
 
     def decode(self, states: Sequence[LatentState]) -> Array:
         self._meet_faults("decode", states)
