@@ -119,7 +119,6 @@ class Manifest(BaseModel):
             latent_downscale=self.latent_downscale,
             in_channels=unet["in_channels"],
             latent_channels=unet["out_channels"],
-            tokens_per_prompt=unet["tokens_per_prompt"],
         )
 
     @property

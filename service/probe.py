@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from service.denoising import Array, LatentBatch, StepRows
 from service.errors import ArtifactError
-
-Array = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
 
 PROBE_KEY = 0x4D6F6562697573  # any fixed key of the Philox generator
 PROBE_TIMESTEPS = (900, 40)
 FIRST_VALUES = 8
+JUST_THE_PREDICTION = np.array([1, 0, 1, 0, 0, 0], dtype=np.float32)  # g, a, b, c, p, q of denoising.StepRows
 FULL_PRECISION_TOLERANCE = 1e-3
 HALF_PRECISION_TOLERANCE = 5e-2
 
@@ -29,8 +27,8 @@ class Primitives(Protocol):
     def vae_encode(self, images: Array) -> Array:
         """Latents [N, 4, h, w] of images [N, 3, s, s] in [-1, 1]."""
 
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
-        """The network's output [N, 4, h, w] for sample [N, C, h, w], timesteps [N] and token ids [N, L]."""
+    def denoise_step(self, batch: LatentBatch, rows: StepRows) -> LatentBatch:
+        """The batch after a step."""
 
     def vae_decode(self, latents: Array) -> Array:
         """Images [N, 3, s, s] of latents [N, 4, h, w]."""
@@ -44,7 +42,6 @@ class ModelShape:
     latent_downscale: int
     in_channels: int
     latent_channels: int
-    tokens_per_prompt: int
 
     @property
     def latent_side(self) -> int:
@@ -117,14 +114,23 @@ def run_probe(backend: Primitives, shape: ModelShape) -> Outputs:
 
 
 def probe_noise(backend: Primitives, shape: ModelShape, *, batch: int) -> Array:
-    """The network's output [batch, 4, h, w] on fixed inputs; a sample is the same in every batch that has it."""
-    side, tokens = shape.latent_side, np.arange(shape.tokens_per_prompt, dtype=np.int64)
+    """The network's output [batch, 4, h, w] on fixed inputs, as a step with x' = e and no guidance gives it. A sample
+    is the same in every batch that has it; every other one is of the negative branch.
+    """
+    side, latents = shape.latent_side, shape.latent_channels
     sample = np.stack(
         [_normals(i, (shape.in_channels, side, side)) for i in range(batch)]
     )  # [batch, C, h, w]
-    timesteps = np.array([PROBE_TIMESTEPS[i % 2] + i // 2 for i in range(batch)], dtype=np.int64)  # [batch]
-    token_ids = np.stack([tokens + (i % 2) * len(tokens) for i in range(batch)])  # [batch, L]
-    return backend.predict(sample, timesteps, token_ids)
+    numbers = np.arange(batch)
+    rows = StepRows(
+        timesteps=np.array([PROBE_TIMESTEPS[i % 2] + i // 2 for i in numbers], dtype=np.int64),
+        source=numbers,
+        branch=numbers % 2,
+        negative=numbers,
+        coefficients=np.tile(JUST_THE_PREDICTION, (batch, 1)),
+    )
+    x, condition = sample[:, :latents], sample[:, latents:]
+    return backend.denoise_step(LatentBatch(x, np.zeros_like(x), condition), rows).x
 
 
 def check_probe(expected: Probe, backend: Primitives, shape: ModelShape, *, precision: str) -> None:

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from service.contracts import DEFAULT_GUIDANCE_SCALE, DEFAULT_STEPS
+from service.denoising import Array as Array
+from service.denoising import StepCoefficients as StepCoefficients
 
 if TYPE_CHECKING:
     from service.artifacts import FewStepSampling, Manifest
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +20,6 @@ class Tile:
 
     image: Array
     mask: Array
-
-
-@dataclass(frozen=True, slots=True)
-class StepCoefficients:
-    """One row of a request's sampling table: x' = a x + b (guided prediction), prediction at `timestep`.
-
-    `guidance` g: prediction = negative + g (positive - negative); at 1 the negative branch is not needed.
-    """
-
-    timestep: int
-    a: float
-    b: float
-    guidance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +85,7 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """A loaded model on one device. Not thread-safe: one step loop drives it.
+    """A loaded model on one device. One thread calls `step`; another may call `encode` and `decode` meanwhile.
 
     `EncodedTile` and `State` are opaque to the caller: latents may live on the device. `encode`, `step` and
     `decode` raise `DeviceOutOfMemory`; when `step` raises anything, no state has moved.

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from service.artifacts import FewStepSampling
-from service.engine.base import Array, EngineInfo, EngineLimits, StepCoefficients
-from service.engine.latent_engine import Integers, LatentEngine, LatentState
+from service.denoising import Array, LatentBatch, StepCoefficients, StepRows, update
+from service.engine.base import EngineInfo, EngineLimits
+from service.engine.latent_engine import LatentEngine, LatentState
 from service.engine.sampler import alphas_cumprod
 from service.settings import Settings
 
@@ -52,16 +53,18 @@ class DummyEngine(LatentEngine):
         means = images.reshape(count, 3, side, cell, side, cell).mean(axis=(3, 5))  # [N, 3, h, w]
         return np.concatenate([means, means.mean(axis=1, keepdims=True)], axis=1)
 
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:  # noqa: ARG002
-        """The noise that is left if the clean latents are the mean of the known cells plus a little of x."""
-        x, mask, masked_latents = sample[:, :4], sample[:, 4:5], sample[:, 5:]
+    def advance(self, on_device: LatentBatch, rows: StepRows) -> LatentBatch:
+        """The update with the noise that is left if the clean latents are the mean of the known cells plus a little
+        of x. Both branches of guidance are the same.
+        """
+        x, condition = on_device.x[rows.source], on_device.condition[rows.source]
+        mask, masked_latents = condition[:, :1], condition[:, 1:]
         known = 1 - mask
         weight = np.maximum(known.sum(axis=(2, 3), keepdims=True), 1)
-        mean = (masked_latents * known).sum(axis=(2, 3), keepdims=True) / weight  # [N, 4, 1, 1]
+        mean = (masked_latents * known).sum(axis=(2, 3), keepdims=True) / weight  # [B, 4, 1, 1]
         clean = mean + np.float32(NOISE_KEPT) * x
-        alpha = alphas_cumprod()[timesteps][:, None, None, None]
-        noise: Array = (x - np.sqrt(alpha) * clean) / np.sqrt(1 - alpha)
-        return noise
+        alpha = alphas_cumprod()[rows.timesteps[rows.source]][:, None, None, None]
+        return update(on_device, rows, (x - np.sqrt(alpha) * clean) / np.sqrt(1 - alpha))
 
     def vae_decode(self, latents: Array) -> Array:
         """Each cell's colour over its pixels."""

@@ -1,7 +1,7 @@
-"""What every latent-diffusion backend shares: masking, batching, guidance and the step, in numpy.
+"""What every latent-diffusion backend shares: masking, batching, and which latents lie on the device.
 
-A backend adds three primitives (`vae_encode`, `predict`, `vae_decode`) and owns its device; the states here
-are fp32 arrays.
+A backend adds three primitives (`vae_encode`, `advance`, `vae_decode`) and owns its device. A batch stays there from
+step to step as long as the same states are in it.
 """
 
 from __future__ import annotations
@@ -10,25 +10,22 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from service.engine.base import Array, DeviceOutOfMemory, EngineInfo, EngineLimits, StepCoefficients, Tile
+from service.denoising import Array, LatentBatch, StepCoefficients, StepRows
+from service.engine.base import DeviceOutOfMemory, EngineInfo, EngineLimits, Tile
 from service.engine.out_of_memory import device_memory
 from service.engine.sampler import initial_noise
 
 logger = logging.getLogger(__name__)
 
 LATENT_CHANNELS = 4
-TOKENS_PER_PROMPT = 10
-POSITIVE_TOKENS = np.arange(TOKENS_PER_PROMPT, dtype=np.int64)  # "background": what the hole becomes
-NEGATIVE_TOKENS = POSITIVE_TOKENS + TOKENS_PER_PROMPT  # "foreground": what guidance moves away from
 
 Item = TypeVar("Item")
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +38,53 @@ class EncodedTile:
     masked_latents: Array
     latents: Array | None
 
+    @property
+    def condition(self) -> Array:
+        """Mask and masked latents as one, [5, h, w]."""
+        return np.concatenate([self.mask, self.masked_latents])
 
-@dataclass(slots=True)
+
+class PlacedBatch:
+    """A batch between two steps, on the device or, before its first step, on the host alone. It is never written to: a
+    step makes the next one.
+    """
+
+    def __init__(self, on_device: Any, size: int, fetch: Callable[[Any], LatentBatch]) -> None:
+        self.on_device = on_device
+        self.size = size
+        self._fetch = fetch
+
+    @classmethod
+    def alone(cls, x: Array, condition: Array) -> PlacedBatch:
+        """One sample at its start, x [4, h, w] and condition [5, h, w]."""
+        latents = LatentBatch(x[None], np.zeros_like(x)[None], condition[None])
+        return cls(None, 1, lambda _: latents)
+
+    @cached_property
+    def latents(self) -> LatentBatch:
+        """What it holds, on the host."""
+        return self._fetch(self.on_device)
+
+
+@dataclass(slots=True, eq=False)
 class LatentState:
-    """One item in flight: `x` [4, h, w] moves at each step, the conditions of `encoded` stay."""
+    """One item in flight: row `row` of `placed` moves at each step, the conditions of `encoded` stay."""
 
-    x: Array
     encoded: EncodedTile
+    placed: PlacedBatch
+    row: int
+
+    @property
+    def x(self) -> Array:
+        """The noisy latents [4, h, w]."""
+        x: Array = self.placed.latents.x[self.row]
+        return x
+
+    @property
+    def clean(self) -> Array:
+        """The clean latents [4, h, w] that the last step implied; zeros before the first."""
+        clean: Array = self.placed.latents.clean[self.row]
+        return clean
 
 
 class LatentEngine(ABC):
@@ -65,8 +102,21 @@ class LatentEngine(ABC):
         """Latents [N, 4, h, w], scaled, of images [N, 3, s, s] in [-1, 1]."""
 
     @abstractmethod
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
-        """The network's output [N, 4, h, w] for sample [N, 9, h, w], timesteps [N] and token ids [N, 10]."""
+    def advance(self, on_device: Any, rows: StepRows) -> Any:
+        """The next batch on the device: the network on `rows`, guidance and update (denoising.update)."""
+
+    def place(self, batch: LatentBatch) -> Any:
+        """A batch on the device; a backend that computes elsewhere than in the host's memory overrides this."""
+        return batch
+
+    def fetch(self, on_device: Any) -> LatentBatch:
+        """A batch on the host; the inverse of `place`. May be called from another thread than `advance`."""
+        batch: LatentBatch = on_device
+        return batch
+
+    def denoise_step(self, batch: LatentBatch, rows: StepRows) -> LatentBatch:
+        """One step from the host to the host, for the fixed inputs that prove a backend (probe.py)."""
+        return self.fetch(self.advance(self.place(batch), rows))
 
     @abstractmethod
     def vae_decode(self, latents: Array) -> Array:
@@ -136,7 +186,8 @@ class LatentEngine(ABC):
             if encoded.latents is None:
                 raise ValueError("a start from the image needs encode(..., with_image=True)")
             x = x + np.float32(image_scale) * encoded.latents
-        return LatentState(x.astype(np.float32, copy=False), encoded)
+        x = x.astype(np.float32, copy=False)
+        return LatentState(encoded, PlacedBatch.alone(x, encoded.condition), row=0)
 
     @device_memory()
     def step(self, states: Sequence[LatentState], coefficients: Sequence[StepCoefficients]) -> None:
@@ -145,9 +196,10 @@ class LatentEngine(ABC):
         The states move when all chunks are computed, so that a step which fails can be tried again.
         """
         pairs = zip(states, coefficients, strict=True)
-        moved = [x for chunk in _chunks(pairs, self._largest_batch) for x in self._step_chunk(chunk)]
-        for state, x in zip(states, moved, strict=True):
-            state.x = x
+        moved = [self._step_chunk(chunk) for chunk in _chunks(pairs, self._largest_batch)]
+        for chunk, placed in moved:
+            for row, state in enumerate(chunk):
+                state.placed, state.row = placed, row
 
     @device_memory()
     def decode(self, states: Sequence[LatentState]) -> Array:
@@ -159,24 +211,27 @@ class LatentEngine(ABC):
     def _largest_batch(self) -> int:
         return self.limits.batch_sizes[-1]
 
-    def _step_chunk(self, chunk: Sequence[tuple[LatentState, StepCoefficients]]) -> Iterator[Array]:
-        """The next x [4, h, w] of each state."""
-        rows = [row for _, row in chunk]
-        guided = [index for index, row in enumerate(rows) if row.guidance != 1]
-        sample = np.stack([_network_input(state) for state, _ in chunk])  # [B, 9, h, w]
-        timesteps = np.array([row.timestep for row in rows], dtype=np.int64)  # [B]
-        tokens = np.tile(POSITIVE_TOKENS, (len(rows), 1))  # [B, 10]
-        negative_tokens = np.tile(NEGATIVE_TOKENS, (len(guided), 1))
-        prediction = self.predict(
-            np.concatenate([sample, sample[guided]]),
-            np.concatenate([timesteps, timesteps[guided]]),
-            np.concatenate([tokens, negative_tokens]),
-        )  # [B + guided, 4, h, w]
-        positive = prediction[: len(rows)]
-        negative = dict(zip(guided, prediction[len(rows) :], strict=True))
-        for index, (state, row) in enumerate(chunk):
-            output = _guide(positive[index], negative.get(index), row.guidance)
-            yield np.float32(row.a) * state.x + np.float32(row.b) * output
+    def _step_chunk(
+        self, chunk: Sequence[tuple[LatentState, StepCoefficients]]
+    ) -> tuple[list[LatentState], PlacedBatch]:
+        """The states of a chunk in order, and where they are after the step."""
+        states = [state for state, _ in chunk]
+        rows = StepRows.of([row for _, row in chunk])
+        return states, PlacedBatch(self.advance(self._on_device(states), rows), len(states), self.fetch)
+
+    def _on_device(self, states: Sequence[LatentState]) -> Any:
+        """The states as one batch on the device: where they are already, unless some joined or left."""
+        placed = states[0].placed
+        together = all(state.placed is placed and state.row == row for row, state in enumerate(states))
+        if together and placed.size == len(states) and placed.on_device is not None:
+            return placed.on_device
+        return self.place(
+            LatentBatch(
+                x=np.stack([state.x for state in states]),  # [S, 4, h, w]
+                clean=np.stack([state.clean for state in states]),  # [S, 4, h, w]
+                condition=np.stack([state.encoded.condition for state in states]),  # [S, 5, h, w]
+            )
+        )
 
     def _mask_image(self, image: Array, cells: Array) -> Array:
         """The image with every cell of the hole at 0, mid-grey."""
@@ -196,19 +251,6 @@ def mask_to_cells(mask: Array, downscale: int) -> Array:
     side = mask.shape[0] // downscale
     cells: Array = mask.reshape(side, downscale, side, downscale).max(axis=(1, 3))
     return (cells > 0)[None].astype(np.float32)
-
-
-def _network_input(state: LatentState) -> Array:
-    """[9, h, w]: noisy latents, mask, latents of the masked image."""
-    return np.concatenate([state.x, state.encoded.mask, state.encoded.masked_latents])
-
-
-def _guide(positive: Array, negative: Array | None, guidance: float) -> Array:
-    """Classifier-free guidance (arXiv 2207.12598)."""
-    if negative is None:
-        return positive
-    guided: Array = negative + np.float32(guidance) * (positive - negative)
-    return guided
 
 
 def _chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

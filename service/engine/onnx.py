@@ -10,8 +10,9 @@ from typing import Any
 import onnxruntime
 
 from service.artifacts import UNET_GRAPH, VAE_DECODER_GRAPH, VAE_ENCODER_GRAPH, Manifest
-from service.engine.base import Array, EngineInfo, EngineLimits
-from service.engine.latent_engine import Integers, LatentEngine
+from service.denoising import Array, LatentBatch, StepRows, graph_inputs
+from service.engine.base import EngineInfo, EngineLimits
+from service.engine.latent_engine import LatentEngine
 from service.errors import ArtifactError
 from service.probe import check_probe
 from service.settings import Settings
@@ -46,16 +47,17 @@ class OnnxEngine(LatentEngine):
         """Latents [N, 4, h, w] of images [N, 3, s, s] in [-1, 1]."""
         return _run(self._encoder, images=images)
 
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
-        """The network's output [N, 4, h, w] for sample [N, 9, h, w], timesteps [N] and token ids [N, 10]."""
-        return _run(self._unet, sample=sample, timesteps=timesteps, token_ids=token_ids)
+    def advance(self, on_device: LatentBatch, rows: StepRows) -> LatentBatch:
+        """The batch after a step."""
+        x, clean = self._unet.run(None, graph_inputs(on_device, rows))
+        return LatentBatch(x, clean, on_device.condition)
 
     def vae_decode(self, latents: Array) -> Array:
         """Images [N, 3, s, s] of latents [N, 4, h, w]."""
         return _run(self._decoder, latents=latents)
 
 
-def _run(session: Any, **inputs: Array | Integers) -> Array:
+def _run(session: Any, **inputs: Array) -> Array:
     output: Array = session.run(None, inputs)[0]
     return output
 

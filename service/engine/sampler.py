@@ -1,6 +1,6 @@
 """Sampling as data: a request's DDIM run as a table of coefficients, and its own starting noise.
 
-Owns the noise schedule. Knows neither networks nor pictures; engines apply x' = a x + b (guided prediction).
+Owns the noise schedule. Knows neither networks nor pictures; engines apply the rows (denoising.StepCoefficients).
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from math import sqrt
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from service.artifacts import TRAINING_STEPS
-from service.engine.base import Array, StepCoefficients
+from service.denoising import Array, StepCoefficients
 from service.errors import InvalidParameter
 
 BETA_FIRST = 0.00085
@@ -32,6 +33,14 @@ class SamplingTable:
     image_scale: float
     noise_scale: float
     rows: tuple[StepCoefficients, ...]
+
+    @classmethod
+    def of(cls, rows: tuple[StepCoefficients, ...], strength: float) -> SamplingTable:
+        """The run of `rows`: from noise alone at strength 1, below from the picture, noised to the first timestep."""
+        if strength >= 1:
+            return cls(image_scale=0.0, noise_scale=1.0, rows=rows)
+        alpha = signal_power(rows[0].timestep)
+        return cls(sqrt(alpha), sqrt(1 - alpha), rows)
 
 
 @cache
@@ -59,15 +68,12 @@ def ddim_table(
     `timesteps` are those of a full-strength run, descending; the last int(len(timesteps) * strength) of them are
     rows. `InvalidParameter` when none would be left.
 
-    A v-predicting network (arXiv 2202.00512) gives noise = sqrt(alpha) v + sqrt(1 - alpha) x, linear too, so
-    its rows differ only in a and b. Guidance weighs the branches with a sum of 1 and so commutes with it.
+    What a network predicts changes a, b, p and q alone: noise and v are linear in each other and x, and guidance
+    weighs the branches with a sum of 1, and so commutes with it.
     """
-    kept = _last_of(timesteps, strength)
+    kept = kept_timesteps(timesteps, strength)
     rows = tuple(_row(step, after, guidance, prediction_type) for step, after in pairwise((*kept, CLEAN)))
-    if strength >= 1:
-        return SamplingTable(image_scale=0.0, noise_scale=1.0, rows=rows)
-    alpha = _alpha(kept[0])
-    return SamplingTable(float(np.sqrt(alpha)), float(np.sqrt(1 - alpha)), rows)
+    return SamplingTable.of(rows, strength)
 
 
 def initial_noise(seed: int, crop: int, shape: tuple[int, ...]) -> Array:
@@ -76,7 +82,8 @@ def initial_noise(seed: int, crop: int, shape: tuple[int, ...]) -> Array:
     return generator.standard_normal(shape, dtype=np.float32)
 
 
-def _last_of(timesteps: Sequence[int], strength: float) -> Sequence[int]:
+def kept_timesteps(timesteps: Sequence[int], strength: float) -> Sequence[int]:
+    """The last int(len(timesteps) * strength) of a full-strength run's. `InvalidParameter` when none would be left."""
     steps = len(timesteps)
     kept = int(steps * strength)
     if not 0 < kept <= steps:
@@ -87,14 +94,24 @@ def _last_of(timesteps: Sequence[int], strength: float) -> Sequence[int]:
     return timesteps[steps - kept :]
 
 
-def _alpha(timestep: int) -> float:
+def signal_power(timestep: int) -> float:
+    """alphas_cumprod at a timestep, 1 where the run is CLEAN."""
     return 1.0 if timestep == CLEAN else float(alphas_cumprod()[timestep])
 
 
 def _row(timestep: int, after: int, guidance: float, prediction_type: PredictionType) -> StepCoefficients:
-    alpha, alpha_after = _alpha(timestep), _alpha(after)
-    a = float(np.sqrt(alpha_after / alpha))
-    b = float(np.sqrt(1 - alpha_after) - a * np.sqrt(1 - alpha))
-    if prediction_type == "v_prediction":
-        a, b = a + b * float(np.sqrt(1 - alpha)), b * float(np.sqrt(alpha))
-    return StepCoefficients(timestep, a, b, guidance)
+    alpha, alpha_after = signal_power(timestep), signal_power(after)
+    p, q = clean_coefficients(alpha, prediction_type)
+    # x' = sqrt(alpha') x0 + sqrt(1 - alpha') noise, with noise = (x - sqrt(alpha) x0) / sqrt(1 - alpha)
+    kept = sqrt((1 - alpha_after) / (1 - alpha))
+    toward = sqrt(alpha_after) - kept * sqrt(alpha)
+    return StepCoefficients(timestep, a=kept + toward * p, b=toward * q, guidance=guidance, p=p, q=q)
+
+
+def clean_coefficients(alpha: float, prediction_type: PredictionType) -> tuple[float, float]:
+    """The p and q of the clean latents that a prediction e implies, x0 = p x + q e; `alpha` is the signal's power left.
+
+    Of noise: x = sqrt(alpha) x0 + sqrt(1 - alpha) e. Of v (arXiv 2202.00512): x0 = sqrt(alpha) x - sqrt(1 - alpha) v.
+    """
+    signal, noise = sqrt(alpha), sqrt(1 - alpha)
+    return (1 / signal, -noise / signal) if prediction_type == "epsilon" else (signal, -noise)

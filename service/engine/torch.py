@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from service.artifacts import UNET_WEIGHTS, VAE_WEIGHTS, Manifest
-from service.engine.base import Array, EngineInfo, EngineLimits
-from service.engine.latent_engine import Integers, LatentEngine
+from service.denoising import Array, LatentBatch, StepRows
+from service.engine.base import EngineInfo, EngineLimits
+from service.engine.latent_engine import LatentEngine
 from service.errors import ArtifactError
 from service.model.autoencoder import Autoencoder
 from service.model.checkpoint import load_strictly, read_state
@@ -43,9 +44,9 @@ class TorchEngine(LatentEngine):
         """Latents [N, 4, h, w] of images [N, 3, s, s] in [-1, 1]."""
         return self._networks.vae_encode(images)
 
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
-        """The network's output [N, 4, h, w]."""
-        return self._networks.predict(sample, timesteps, token_ids)
+    def advance(self, on_device: LatentBatch, rows: StepRows) -> LatentBatch:
+        """The batch after a step."""
+        return self._networks.denoise_step(on_device, rows)
 
     def vae_decode(self, latents: Array) -> Array:
         """Images [N, 3, s, s] of latents [N, 4, h, w]."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -29,8 +30,11 @@ from service.artifacts import (
     record_file,
     save_manifest,
 )
+from service.denoising import LatentBatch, StepCoefficients, StepRows, graph_inputs
 from service.errors import ArtifactError
 from service.model.autoencoder import Autoencoder
+from service.model.config import UNetConfig
+from service.model.inference.network import InferenceUNet, denoising_step
 from service.model.onnx_graph import write_graph
 from service.model.parity import measure_parity
 from service.model.primitives import TorchPrimitives
@@ -70,11 +74,10 @@ def export_model(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
         draft = Path(made)
-        networks = TorchPrimitives(
-            _store(unet, draft / UNET_WEIGHTS, precision), _store(autoencoder, draft / VAE_WEIGHTS, precision)
-        )
-        shape = _shape_of(networks)
-        _write_graphs(networks, shape, draft)
+        stored = _store(unet, draft / UNET_WEIGHTS, precision)
+        networks = TorchPrimitives(stored, _store(autoencoder, draft / VAE_WEIGHTS, precision))
+        shape = _shape_of(unet.config, networks.autoencoder)
+        _write_graphs(networks, stored, shape, draft)
         parity, probe = measure_parity(networks, draft, shape)
         manifest = Manifest(
             name=name,
@@ -98,6 +101,31 @@ def export_model(
             (draft / MODEL_CARD).write_text(card, encoding="utf-8")
         _move_into_place(draft, folder)
     return manifest
+
+
+class FoldedStep(nn.Module):
+    """A denoising step as a network of the training form's parameters: folding is a part of it, on constants, which the
+    runtime that loads the graph does once. So the weights are stored once, as they were trained.
+    """
+
+    def __init__(self, unet: MoebiusUNet) -> None:
+        super().__init__()
+        self.unet = unet.eval()
+
+    def forward(
+        self,
+        x: Tensor,
+        clean: Tensor,
+        condition: Tensor,
+        timesteps: Tensor,
+        source: Tensor,
+        branch: Tensor,
+        negative: Tensor,
+        coefficients: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """The next x and clean latents, [S, 4, h, w] both; inputs as denoising_step."""
+        network = InferenceUNet.of(self.unet)
+        return denoising_step(network, x, clean, condition, timesteps, source, branch, negative, coefficients)
 
 
 class Encoder(nn.Module):
@@ -149,32 +177,48 @@ def _stored(name: str, tensor: Tensor, precision: Precision) -> Tensor:
     return converted.contiguous()
 
 
-def _shape_of(networks: TorchPrimitives) -> ModelShape:
-    config, downscale = networks.unet.config, networks.autoencoder.config.downscale
+def _shape_of(config: UNetConfig, autoencoder: Autoencoder) -> ModelShape:
+    downscale = autoencoder.config.downscale
     return ModelShape(
         image_size=config.sample_size * downscale,
         latent_downscale=downscale,
         in_channels=config.in_channels,
         latent_channels=config.out_channels,
-        tokens_per_prompt=config.tokens_per_prompt,
     )
 
 
-def _write_graphs(networks: TorchPrimitives, shape: ModelShape, folder: Path) -> None:
-    side, size = shape.latent_side, shape.image_size
-    samples = {  # a batch of two: one would be taken for a constant
-        "sample": torch.zeros(2, shape.in_channels, side, side),
-        "timesteps": torch.zeros(2, dtype=torch.int64),
-        "token_ids": torch.zeros(2, shape.tokens_per_prompt, dtype=torch.int64),
-    }
-    weights = folder / UNET_WEIGHTS
-    write_graph(networks.unet, samples, "noise", folder / UNET_GRAPH, weights)
+def _write_graphs(networks: TorchPrimitives, unet: MoebiusUNet, shape: ModelShape, folder: Path) -> None:
+    side, size, latents = shape.latent_side, shape.image_size, shape.latent_channels
+    axes = {"x": "samples", "clean": "samples", "condition": "samples", "timesteps": "samples"}
+    axes |= {"source": "rows", "branch": "rows", "negative": "samples", "coefficients": "samples"}
+    batch = LatentBatch(
+        *(
+            np.zeros((2, channels, side, side), np.float32)
+            for channels in (latents, latents, shape.in_channels - latents)
+        )
+    )  # two samples and three rows: a batch of one would be taken for a constant, and equal ones for the same
+    rows = StepRows.of([StepCoefficients(1, 1.0, 0.0, guidance) for guidance in (2.0, 1.0)])
+    inputs = {name: torch.from_numpy(array) for name, array in graph_inputs(batch, rows).items()}
+    step = FoldedStep(unet)
+    write_graph(
+        step,
+        inputs,
+        axes,
+        ("x_next", "clean_next"),
+        folder / UNET_GRAPH,
+        folder / UNET_WEIGHTS,
+        prefix="unet.",
+    )
     images = {"images": torch.zeros(2, 3, size, size)}
-    latents = {"latents": torch.zeros(2, shape.latent_channels, side, side)}
+    latent = {"latents": torch.zeros(2, latents, side, side)}
     weights, prefix = folder / VAE_WEIGHTS, "autoencoder."
     encoder, decoder = Encoder(networks.autoencoder), Decoder(networks.autoencoder)
-    write_graph(encoder.eval(), images, "latents", folder / VAE_ENCODER_GRAPH, weights, prefix=prefix)
-    write_graph(decoder.eval(), latents, "picture", folder / VAE_DECODER_GRAPH, weights, prefix=prefix)
+    for network, inputs, output, graph in (
+        (encoder, images, "latents", VAE_ENCODER_GRAPH),
+        (decoder, latent, "picture", VAE_DECODER_GRAPH),
+    ):
+        axes = dict.fromkeys(inputs, "batch")
+        write_graph(network.eval(), inputs, axes, (output,), folder / graph, weights, prefix=prefix)
 
 
 def _move_into_place(draft: Path, folder: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,18 +57,20 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
 def write_graph(
     network: nn.Module,
     inputs: Mapping[str, Tensor],
-    output: str,
+    axes: Mapping[str, str],
+    outputs: Sequence[str],
     path: Path,
     weights: Path,
     *,
     prefix: str = "",
 ) -> None:
-    """Export `network(*inputs)` to `path`, batch first and free, its parameters pointing into `weights`.
+    """Export `network(*inputs)` to `path`, its parameters pointing into `weights`.
 
-    `prefix` is what the network's parameter names have before the names in `weights`. `weights` must lie
-    beside `path`. `ArtifactError` if the graph holds large values that `weights` does not.
+    The first axis of every input is free; `axes` names it, and those of one name are equal. `prefix` is what the
+    network's parameter names have before the names in `weights`. `weights` must lie beside `path`. `ArtifactError`
+    if the graph holds large values that `weights` does not.
     """
-    model = _trace(network, inputs, output)
+    model = _trace(network, inputs, axes, outputs)
     tensors = stored_tensors(weights)
     parameters = {
         value: tensors[name.removeprefix(prefix)]
@@ -85,8 +87,11 @@ def write_graph(
     onnx.checker.check_model(path, full_check=True)
 
 
-def _trace(network: nn.Module, inputs: Mapping[str, Tensor], output: str) -> ir.Model:
-    batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
+def _trace(
+    network: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[str, str], outputs: Sequence[str]
+) -> ir.Model:
+    free = {axis: torch.export.Dim(axis, min=1, max=MAX_BATCH) for axis in axes.values()}
+    shapes = tuple({0: free[axes[name]]} for name in inputs)
     with _quiet_exporter():
         program = torch.onnx.export(
             network,
@@ -95,8 +100,8 @@ def _trace(network: nn.Module, inputs: Mapping[str, Tensor], output: str) -> ir.
             optimize=False,
             opset_version=OPSET,
             input_names=list(inputs),
-            output_names=[output],
-            dynamic_shapes=tuple({0: batch} for _ in inputs),
+            output_names=list(outputs),
+            dynamic_shapes=shapes,
             verbose=False,
         )
     assert program is not None

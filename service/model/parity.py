@@ -9,8 +9,9 @@ import onnxruntime
 import torch
 
 from service.artifacts import UNET_GRAPH, VAE_DECODER_GRAPH, VAE_ENCODER_GRAPH, Parity
+from service.denoising import Array, LatentBatch, StepRows, graph_inputs
 from service.errors import ArtifactError
-from service.model.primitives import Array, Integers, TorchPrimitives
+from service.model.primitives import TorchPrimitives
 from service.probe import ModelShape, Probe, probe_noise, run_probe
 
 PARITY_TOLERANCE = 1e-3
@@ -30,9 +31,10 @@ class ExportedPrimitives:
         """Latents [N, 4, h, w] of images [N, 3, s, s]."""
         return _only(self.encoder.run(None, {"images": images}))
 
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
-        """The network's output [N, 4, h, w]."""
-        return _only(self.unet.run(None, {"sample": sample, "timesteps": timesteps, "token_ids": token_ids}))
+    def denoise_step(self, batch: LatentBatch, rows: StepRows) -> LatentBatch:
+        """The batch after a step."""
+        x, clean = self.unet.run(None, graph_inputs(batch, rows))
+        return LatentBatch(x, clean, batch.condition)
 
     def vae_decode(self, latents: Array) -> Array:
         """Images [N, 3, s, s] of latents [N, 4, h, w]."""

@@ -5,19 +5,17 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from service.denoising import Array, Integers, LatentBatch, StepRows, graph_inputs
 from service.model.autoencoder import Autoencoder
+from service.model.inference.network import InferenceUNet, denoising_step
 from service.model.unet import MoebiusUNet
-
-Array = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
 
 
 class TorchPrimitives:
-    """A U-Net and an autoencoder in evaluation mode.
+    """A U-Net, in its inference form, and an autoencoder in evaluation mode.
 
     `precision` is what the U-Net computes in ("fp32", "fp16" or "bf16", by autocast); the autoencoder stays
     in fp32, where half precision costs visible detail and saves little of the time.
@@ -28,7 +26,8 @@ class TorchPrimitives:
     ) -> None:
         self.device = torch.device(device)
         self.precision = precision
-        self.unet = unet.to(self.device).eval()
+        with torch.no_grad():
+            self.unet = InferenceUNet.of(unet.to(self.device).eval())
         self.autoencoder = autoencoder.to(self.device).eval()
 
     @torch.inference_mode()
@@ -37,13 +36,12 @@ class TorchPrimitives:
         return _to_numpy(self.autoencoder.encode(self._to_device(images)))
 
     @torch.inference_mode()
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
-        """The network's output [N, 4, h, w] for sample [N, 9, h, w], timesteps [N] and token ids [N, 10]."""
+    def denoise_step(self, batch: LatentBatch, rows: StepRows) -> LatentBatch:
+        """The batch after a step."""
+        inputs = {name: self._to_device(array) for name, array in graph_inputs(batch, rows).items()}
         with self._autocast():
-            output = self.unet(
-                self._to_device(sample), self._to_device(timesteps), self._to_device(token_ids)
-            )
-        return _to_numpy(output)
+            x, clean = denoising_step(self.unet, **inputs)
+        return LatentBatch(_to_numpy(x), _to_numpy(clean), batch.condition)
 
     @torch.inference_mode()
     def vae_decode(self, latents: Array) -> Array:

@@ -7,17 +7,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from service.engine.base import Array, EngineInfo, EngineLimits
+from service.denoising import Array, Integers
+from service.engine.base import EngineInfo, EngineLimits
 from service.engine.dummy import DummyEngine
-from service.engine.latent_engine import Integers, LatentEngine
 from service.model.config import TINY
 from service.model.unet import MoebiusUNet
 from service.settings import Settings
+from tests.predicting_engine import PredictingEngine
 
 GOLDEN = Path(__file__).resolve().parents[1] / "data" / "golden"
+PROMPTS = np.arange(20).reshape(2, 10)  # token ids of both branches, as published
 
 
-class TinyEngine(LatentEngine):
+class TinyEngine(PredictingEngine):
     """The published architecture at 128 x 128 pixels, with the weights of `moebius_tiny.bin`."""
 
     def __init__(self, max_batch: int = 8) -> None:
@@ -30,11 +32,10 @@ class TinyEngine(LatentEngine):
     def vae_encode(self, images: Array) -> Array:
         return self._codec.vae_encode(images)
 
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
+    def predict(self, sample: Array, timesteps: Integers, branch: Integers) -> Array:
+        arrays = (sample, timesteps, PROMPTS[branch])
         with torch.inference_mode():
-            noise = self._network(
-                torch.from_numpy(sample), torch.from_numpy(timesteps), torch.from_numpy(token_ids)
-            )
+            noise = self._network(*(torch.from_numpy(array) for array in arrays))
         return np.asarray(noise.numpy(), dtype=np.float32)
 
     def vae_decode(self, latents: Array) -> Array:

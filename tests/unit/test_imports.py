@@ -51,11 +51,12 @@ TABLE = {
         "starlette uvicorn",
     ),
     "imaging": may("contracts errors", "PIL numpy scipy"),
-    "probe": may("errors", "numpy pydantic"),
+    "denoising": may("", "numpy"),
+    "probe": may("errors denoising", "numpy pydantic"),
     "artifacts": may("contracts errors settings probe", "pydantic"),
     # The exporter lives with the networks; it needs the graph tools, and writes a manifest.
-    "model": may("errors artifacts probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch"),
-    "engine": may(f"{EVERYBODYS} sampling model artifacts probe", "numpy onnxruntime torch"),
+    "model": may("errors artifacts denoising probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch"),
+    "engine": may(f"{EVERYBODYS} sampling model artifacts denoising probe", "numpy onnxruntime torch"),
     "worker": may(f"{EVERYBODYS} exit_codes queue imaging engine artifacts", "numpy opentelemetry"),
     # The command line may import every part; its modules are split by what they start.
     "exit_codes": may(""),

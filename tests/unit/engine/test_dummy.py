@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from service.denoising import LatentBatch, StepRows
 from service.engine import dummy
 from service.engine.base import StepCoefficients, Tile
 from service.engine.dummy import DummyEngine
@@ -57,13 +58,13 @@ def test_guidance_makes_no_step_longer(clock: Clock) -> None:
 
 def test_the_dummys_own_work_counts(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = DummyEngine(Settings(dummy_step_seconds=1.0), image_size=SIZE)
-    predict = engine.predict
+    advance = engine.advance
 
-    def slow_predict(*arguments: np.ndarray) -> np.ndarray:
+    def slow_advance(on_device: LatentBatch, rows: StepRows) -> LatentBatch:
         clock.now += 0.75
-        return predict(*arguments)
+        return advance(on_device, rows)
 
-    monkeypatch.setattr(engine, "predict", slow_predict)
+    monkeypatch.setattr(engine, "advance", slow_advance)
     step(engine, [1.0])
     assert clock.slept == 0.25
 

@@ -7,10 +7,10 @@ import pytest
 
 from service.artifacts import FewStepSampling
 from service.contracts import MAX_SEED, Params
+from service.denoising import LatentBatch, StepRows
 from service.engine.base import Array, EngineInfo
 from service.engine.dummy import DummyEngine
 from service.engine.inpaint import candidate_seeds, run, sampling_table
-from service.engine.latent_engine import Integers
 from service.engine.sampler import alphas_cumprod
 from service.errors import InvalidParameter
 from service.settings import Settings
@@ -119,6 +119,6 @@ def test_a_few_step_run_takes_one_evaluation_a_step() -> None:
 class CountingEngine(DummyEngine):
     """Notes how many samples each call of the network has."""
 
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
-        self.evaluated = [*getattr(self, "evaluated", []), len(sample)]
-        return super().predict(sample, timesteps, token_ids)
+    def advance(self, on_device: LatentBatch, rows: StepRows) -> LatentBatch:
+        self.evaluated = [*getattr(self, "evaluated", []), len(rows.source)]
+        return super().advance(on_device, rows)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from service.denoising import Integers, LatentBatch
 from service.engine.base import Array, DeviceOutOfMemory, EngineInfo, EngineLimits, StepCoefficients, Tile
-from service.engine.latent_engine import EncodedTile, Integers, LatentEngine, mask_to_cells
+from service.engine.latent_engine import EncodedTile, mask_to_cells
+from tests.predicting_engine import PredictingEngine
 
 SIZE, SIDE = 32, 4
 
 
-class RecordingEngine(LatentEngine):
-    """Remembers every call; predicts 1 for the tokens that we want and 3 for those that we don't."""
+class RecordingEngine(PredictingEngine):
+    """Remembers every call; predicts 1 in the branch that we want and 3 in the one that we don't."""
 
     def __init__(self, largest_batch: int = 4, device: str = "cuda") -> None:
         info = EngineInfo("recording", "recording", device, "fp32", SIZE, "epsilon")
@@ -24,9 +26,9 @@ class RecordingEngine(LatentEngine):
         self.images.append(images)
         return np.ones((len(images), 4, SIDE, SIDE), np.float32)
 
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
-        self.batches.append((sample, timesteps, token_ids))
-        value = np.where(token_ids[:, 0] == 0, 1, 3).astype(np.float32)
+    def predict(self, sample: Array, timesteps: Integers, branch: Integers) -> Array:
+        self.batches.append((sample, timesteps, branch))
+        value = np.where(branch == 0, 1, 3).astype(np.float32)
         return value[:, None, None, None] * np.ones((1, 4, SIDE, SIDE), np.float32)
 
     def vae_decode(self, latents: Array) -> Array:
@@ -49,9 +51,9 @@ class FailingEngine(RecordingEngine):
         self._fail("vae_encode", len(images))
         return super().vae_encode(images)
 
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
+    def predict(self, sample: Array, timesteps: Integers, branch: Integers) -> Array:
         self._fail("predict", len(sample))
-        return super().predict(sample, timesteps, token_ids)
+        return super().predict(sample, timesteps, branch)
 
     def vae_decode(self, latents: Array) -> Array:
         self._fail("vae_decode", len(latents))
@@ -116,10 +118,10 @@ def test_both_branches_of_guidance_run_as_one_batch() -> None:
     engine = RecordingEngine()
     states = [engine.begin(encode_one(engine), noise(), 0.0, 1.0) for _ in range(2)]
     engine.step(states, [StepCoefficients(10, 1.0, 1.0, 2.0), StepCoefficients(20, 1.0, 1.0, 2.0)])
-    ((sample, timesteps, token_ids),) = engine.batches
+    ((sample, timesteps, branch),) = engine.batches
     assert sample.shape == (4, 9, SIDE, SIDE)
     assert timesteps.tolist() == [10, 20, 10, 20]
-    assert token_ids.tolist() == [list(range(10))] * 2 + [list(range(10, 20))] * 2
+    assert branch.tolist() == [0, 0, 1, 1]
     assert states[0].x[0, 0, 0] == 3 + 2 * (1 - 3)
 
 
@@ -195,3 +197,50 @@ def test_warming_up_a_cpu_takes_one_step() -> None:
     engine = RecordingEngine(device="cpu")
     engine.warmup()
     assert [len(sample) for sample, _, _ in engine.batches] == [2]
+
+
+class PlacingEngine(RecordingEngine):
+    """Counts what goes to the device and what comes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placed: list[int] = []
+        self.fetched = 0
+
+    def place(self, batch: LatentBatch) -> LatentBatch:
+        self.placed.append(len(batch.x))
+        return batch
+
+    def fetch(self, on_device: LatentBatch) -> LatentBatch:
+        self.fetched += 1
+        return on_device
+
+
+ROW = StepCoefficients(10, 1.0, 1.0, 1.0)
+
+
+def test_a_batch_stays_on_the_device_as_long_as_the_same_states_are_in_it() -> None:
+    engine = PlacingEngine()
+    states = [engine.begin(encode_one(engine), noise(), 0.0, 1.0) for _ in range(3)]
+    for _ in range(4):
+        engine.step(states, [ROW] * 3)
+    assert (engine.placed, engine.fetched) == ([3], 0)
+    assert [state.x[0, 0, 0] for state in states] == [4, 4, 4]
+
+
+def test_a_state_that_joins_or_leaves_or_moves_makes_a_new_batch_of_the_same_latents() -> None:
+    engine = PlacingEngine()
+    first, second, late = (engine.begin(encode_one(engine), noise(), 0.0, 1.0) for _ in range(3))
+    for batch in ([first, second], [first, second, late], [second, first, late], [first]):
+        engine.step(batch, [ROW] * len(batch))
+    assert engine.placed == [2, 3, 3, 1]
+    assert [state.x[0, 0, 0] for state in (first, second, late)] == [4, 3, 2]
+
+
+def test_the_second_order_term_adds_the_clean_latents_of_the_step_before() -> None:
+    engine = RecordingEngine()
+    states = [engine.begin(encode_one(engine), noise() + 1, 0.0, 1.0)]
+    engine.step(states, [StepCoefficients(10, 1.0, 1.0, 1.0, c=100.0, p=2.0, q=3.0)])
+    assert (states[0].x[0, 0, 0], states[0].clean[0, 0, 0]) == (1 + 1, 2 * 1 + 3 * 1)
+    engine.step(states, [StepCoefficients(5, 1.0, 1.0, 1.0, c=100.0)])
+    assert states[0].x[0, 0, 0] == 2 + 1 + 100 * 5
