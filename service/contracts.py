@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -19,6 +19,7 @@ MIN_SIDE = 8
 MAX_CROPS = 64
 MAX_SEED = 2**32 - 1
 DEFAULT_STEPS = 20  # of a model that leaves the number open
+DEFAULT_DPM_SOLVER_STEPS = 10  # of the same with dpm-solver++
 DEFAULT_GUIDANCE_SCALE = 2.0
 COMBINATION = "combination"  # type of the errors of `Params` that no field has alone; told as they are
 
@@ -64,6 +65,13 @@ class OutputFormat(StrEnum):
     WEBP = "webp"
 
 
+class Sampler(StrEnum):
+    """How noise is taken away step by step."""
+
+    DDIM = "ddim"
+    DPM_SOLVER_PLUS_PLUS = "dpm-solver++"
+
+
 class Priority(StrEnum):
     """Weight of a job among its client's and others' jobs."""
 
@@ -87,8 +95,8 @@ class Params(BaseModel):
         default=None,
         ge=1,
         le=100,
-        description="Denoising steps of a full-strength run; default: the model's, 20 unless it is a few-step "
-        "model, which takes its own number alone.",
+        description="Denoising steps of a full-strength run; default: 20, with dpm-solver++ 10. A few-step model "
+        "takes its own number alone.",
     )
     guidance_scale: FiniteFloat | None = Field(
         default=None,
@@ -103,7 +111,11 @@ class Params(BaseModel):
         le=1,
         description="1 starts from pure noise; below, from the noised photo. steps x strength is at least 1.",
     )
-    sampler: Literal["ddim"] = Field(default="ddim", description="How noise is taken away step by step.")
+    sampler: Sampler = Field(
+        default=Sampler.DDIM,
+        description="How noise is taken away step by step: dpm-solver++ needs fewer steps than ddim. A few-step "
+        "model takes ddim alone.",
+    )
     seed: int | None = Field(
         default=None, ge=0, le=MAX_SEED, description="Random when left out; echoed in X-Seed."
     )
@@ -185,9 +197,9 @@ class Job:
 
     `params.model`, `seed`, `steps` and `guidance_scale` are never None in a job. `deadline`: Unix seconds of the
     queue's clock. `places` are its crops times its candidates; `distilled`: a step evaluates the network once, as
-    guidance is in its weights. A client that repeats an `idempotency_key` gets its earlier job, if the request
-    has the same `fingerprint`. `traceparent` and `tracestate` name the span that work on it belongs to (W3C Trace
-    Context); None outside of a trace.
+    guidance is in its weights. `vae_cost` is its model's (`ServedModel`). A client that repeats an
+    `idempotency_key` gets its earlier job, if the request has the same `fingerprint`. `traceparent` and
+    `tracestate` name the span that work on it belongs to (W3C Trace Context); None outside of a trace.
     """
 
     id: str
@@ -198,6 +210,7 @@ class Job:
     deadline: float
     places: int = 1
     distilled: bool = False
+    vae_cost: float | None = None
     idempotency_key: str | None = None
     fingerprint: str = ""
     traceparent: str | None = None
@@ -347,7 +360,8 @@ class ServedModel:
     """A model that a live worker has loaded, as `/v1/models` lists it. `sha256` is of its manifest.
 
     `allowed_steps` are None where a request may ask for any number. A few-step model has its own alone, and
-    `guidance_scale` is then the only one too.
+    `guidance_scale` is then the only one too. `vae_cost` is what encoding and decoding a crop takes, in evaluations of
+    the network, as its worker measured it; None of a worker that does not tell.
     """
 
     name: str
@@ -359,6 +373,7 @@ class ServedModel:
     default_steps: int = DEFAULT_STEPS
     allowed_steps: tuple[int, ...] | None = None
     guidance_scale: float = DEFAULT_GUIDANCE_SCALE
+    vae_cost: float | None = None
 
     @property
     def is_distilled(self) -> bool:
@@ -369,8 +384,9 @@ class ServedModel:
 @dataclass(frozen=True, slots=True)
 class WorkerRegistration:
     """A worker as the queue knows it. `worker_id` is unique a process start; `places` are crops a step;
-    `throughput` is what it measured at its start, in the unit of `queue/fairness.py:cost_of` a second (0: not
-    known), `step_seconds` what a step of one crop takes, guided where the model's steps are.
+    `throughput` is what it measures, in the unit of `queue/fairness.py:cost_of` a second (0: not known),
+    `step_seconds` what a step of one crop takes, guided where the model's steps are. They and the models' `vae_cost`
+    change as its steps do.
     """
 
     worker_id: str

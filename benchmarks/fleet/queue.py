@@ -77,6 +77,7 @@ class SimulatedQueue:
     """Jobs that wait, in fair order. `rate` is what the live workers do, in cost a second."""
 
     distilled: bool = False
+    vae_cost: float | None = None
     deadline: float = 120.0
     counts: Counts = field(default_factory=Counts)
     rate: float = 0.0
@@ -98,7 +99,7 @@ class SimulatedQueue:
 
     def submit(self, request: Request) -> SimulatedJob | None:
         """Queue a request; None where it could not be done before its deadline."""
-        cost = _cost(request.crops, request.steps, self.distilled)
+        cost = _cost(request.crops, request.steps, self.distilled, self.vae_cost)
         job = SimulatedJob(request, cost)
         flow = (request.priority, request.client)
         job.start = max(self._clock, self._flows.get(flow, 0.0))
@@ -161,9 +162,9 @@ class SimulatedQueue:
 
 
 @lru_cache
-def _cost(crops: int, steps: int, distilled: bool) -> float:
+def _cost(crops: int, steps: int, distilled: bool, vae_cost: float | None) -> float:
     params = Params(steps=steps, guidance_scale=DEFAULT_GUIDANCE_SCALE)
-    return cost_of(params, crops, distilled=distilled)
+    return cost_of(params, crops, distilled=distilled, vae_cost=vae_cost)
 
 
 def _tag(entry: tuple[float, SimulatedJob]) -> float:

@@ -84,7 +84,9 @@ class _Fleet:
     def __init__(self, plant: Plant, random: Random) -> None:
         self.env = simpy.Environment()
         self.done = self.env.event()
-        self.queue = SimulatedQueue(distilled=plant.profile.distilled, deadline=plant.deadline)
+        self.queue = SimulatedQueue(
+            distilled=plant.profile.distilled, vae_cost=plant.profile.vae_cost, deadline=plant.deadline
+        )
         self.queue.step_seconds = plant.profile.expected_step(1)
         self.jobs: list[SimulatedJob] = []
         self.area = 0.0

@@ -18,7 +18,7 @@ from service.imaging.crop_count import crop_count
 from service.imaging.decode import inspect_picture
 from service.imaging.mask import decode_mask
 from service.queue.client import QueueClient
-from service.sampling import resolve_sampling
+from service.sampling import resolve_sampling, usual_steps
 from service.settings import Settings
 
 NOT_READY_RETRY = 5.0
@@ -70,6 +70,7 @@ async def admit(
         deadline=await queue.now() + (request.params.timeout or default_timeout),
         places=crops * request.params.n,
         distilled=model.is_distilled,
+        vae_cost=model.vae_cost,
         idempotency_key=request.idempotency_key,
         fingerprint=fingerprint,
     )
@@ -91,7 +92,8 @@ def fingerprint_of(request: InpaintRequest) -> str:
     another one in each repeat. What is left out is the same as the usual number, whatever the model's is: a
     repeat must not differ because another model has become the default.
     """
-    usual = {"steps": DEFAULT_STEPS, "guidance_scale": DEFAULT_GUIDANCE_SCALE}
+    steps = usual_steps(request.params.sampler, DEFAULT_STEPS)
+    usual = {"steps": steps, "guidance_scale": DEFAULT_GUIDANCE_SCALE}
     left_out = {name: value for name, value in usual.items() if getattr(request.params, name) is None}
     told = request.params.model_copy(update=left_out)
     params = told.model_dump_json(exclude={"timeout"}).encode()

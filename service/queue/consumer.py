@@ -77,6 +77,7 @@ class QueueConsumer:
     def __init__(self, url: str, settings: Settings, worker: WorkerRegistration) -> None:
         self._settings = settings
         self._worker = worker
+        self._restate: Callable[[WorkerRegistration], WorkerRegistration] = lambda registration: registration
         self._redis = connect(url)
         self._shards = tuple(map(Shard, range(settings.queue_shards)))
         self._scripts = {name: self._redis.register_script(load_script(name)) for name in TRANSITIONS}
@@ -87,10 +88,14 @@ class QueueConsumer:
         self._refresh_at = inf
         self._reclaim_at = 0.0
 
+    def keep_true(self, restate: Callable[[WorkerRegistration], WorkerRegistration]) -> None:
+        """Register from now on what `restate` makes of what was registered before."""
+        self._restate = restate
+
     def register(self) -> None:
         """Tell the edges that this worker serves its models; `keep_up` keeps it told."""
         now = time.monotonic()
-        worker = self._worker
+        worker = self._worker = self._restate(self._worker)
         for shard in self._shards:
             self._run(
                 "register",

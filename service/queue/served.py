@@ -8,6 +8,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from statistics import fmean
 from typing import cast
 
 import redis.asyncio
@@ -54,9 +56,7 @@ class ServedModels:
                 for worker in workers:
                     pipeline.hget(shard.key("worker", worker.decode()), "models")
                 registered = await pipeline.execute()
-            found = {
-                model.name: model for data in registered if data is not None for model in decode_models(data)
-            }
+            found = _merged(model for data in registered if data is not None for model in decode_models(data))
             asleep = [name for name in self._sleeping if name not in found]
             if asleep:
                 found |= await self._last_registered(shard, asleep)
@@ -75,3 +75,16 @@ class ServedModels:
                 models = ()
             found |= {model.name: model for model in models if model.name == name}
         return found
+
+
+def _merged(registered: Iterable[ServedModel]) -> dict[str, ServedModel]:
+    """Each name once. What the VAE costs is the mean of the workers that tell it: any of them may get the job."""
+    by_name: dict[str, list[ServedModel]] = {}
+    for model in registered:
+        by_name.setdefault(model.name, []).append(model)
+    return {name: replace(models[-1], vae_cost=_mean_vae_cost(models)) for name, models in by_name.items()}
+
+
+def _mean_vae_cost(models: Sequence[ServedModel]) -> float | None:
+    told = [model.vae_cost for model in models if model.vae_cost is not None]
+    return fmean(told) if told else None

@@ -33,7 +33,7 @@ def submission(job: Job, settings: Settings) -> tuple[str | int | float, ...]:
         *(job.id, job.client, params.model, params.priority, params.model_dump_json()),
         *(int(job.deadline * 1000), int(settings.result_ttl * 1000), len(job.image) + len(job.mask)),
         *(
-            cost_of(params, job.places, distilled=job.distilled),
+            cost_of(params, job.places, distilled=job.distilled, vae_cost=job.vae_cost),
             job.places,
             params.steps_run,
             WEIGHTS[params.priority],

@@ -22,7 +22,7 @@ from service.engine.inpaint import begin_item, reads_image
 from service.worker.batch import Item
 from service.worker.busy_time import BusyTime
 from service.worker.failures import NOT_FINITE, TOO_LARGE_FOR_DEVICE, failure_of
-from service.worker.profile import BatchProfile
+from service.worker.live_profile import LiveProfile
 from service.worker.pulse import DeviceCall, Lane, Pulse
 
 logger = logging.getLogger(__name__)
@@ -71,25 +71,31 @@ class Device:
     `encode` and `decode` to the VAE's. `overlaps`: the two may be in calls at the same time.
     """
 
-    def __init__(
-        self, engine: Engine, profile: BatchProfile, pulse: Pulse, cap: int, *, overlaps: bool = False
-    ) -> None:
-        self.cap = cap
+    def __init__(self, engine: Engine, profile: LiveProfile, pulse: Pulse, *, overlaps: bool = False) -> None:
         self.overlaps = overlaps
         self._engine = engine
         self._profile = profile
         self._pulse = pulse
         self._busy = BusyTime()
-        self._halved = False
+        self._room: int | None = None  # most items that there is memory for, once that was short
         self._failed_jobs: dict[str, set[str]] = {}
         self._memory_at = 0.0
+
+    @property
+    def cap(self) -> int:
+        """Most items that a step may hold now."""
+        return self._profile.cap if self._room is None else min(self._room, self._profile.cap)
 
     def encode(self, item: Item) -> Any | Failure | Postponed:
         """The encoded crop of an item."""
 
         def encode(some: Sequence[Item]) -> list[Any]:
             with_image = reads_image(item.job.prepared_parts.table)
-            return self._engine.encode([one.tile for one in some], with_image=with_image)
+            started = perf_counter()
+            encoded = self._engine.encode([one.tile for one in some], with_image=with_image)
+            if not with_image:
+                self._profile.observe_encode(perf_counter() - started)
+            return encoded
 
         stage = _Stage("encode", Lane.VAE, encode, lambda batch: batch * self._profile.encode_seconds)
         return self._isolated(stage, [item])[0]
@@ -112,7 +118,9 @@ class Device:
         def step(some: Sequence[Item]) -> list[None]:
             started = perf_counter()
             self._engine.step([item.state for item in some], [item.row for item in some])
-            telemetry.observe_step(len(some), perf_counter() - started)
+            seconds = perf_counter() - started
+            telemetry.observe_step(len(some), seconds)
+            self._profile.observe_step(len(some), seconds)
             return [None] * len(some)
 
         return self._isolated(_Stage("step", Lane.STEP, step, self._profile.expected_step), items)
@@ -121,7 +129,10 @@ class Device:
         """The fill [3, s, s] of an item; a picture that is not finite is a failure."""
 
         def decode(some: Sequence[Item]) -> list[Array]:
-            return list(self._engine.decode([one.state for one in some]))
+            started = perf_counter()
+            pictures = list(self._engine.decode([one.state for one in some]))
+            self._profile.observe_decode(perf_counter() - started)
+            return pictures
 
         stage = _Stage("decode", Lane.VAE, decode, lambda batch: batch * self._profile.decode_seconds)
         (fill,) = self._isolated(stage, [item])
@@ -187,10 +198,9 @@ class Device:
             raise _NoRoomBeside from error
 
     def _halve_cap(self, batch: int) -> None:
-        if self._halved:
+        if self._room is not None:
             raise DeviceMemoryError(f"The device has no memory for {batch} items, with a cap halved before.")
-        self._halved = True
-        self.cap = max(1, batch // 2)
+        self._room = max(1, batch // 2)
         logger.warning("the device is out of memory; smaller batches from now on", extra={"cap": self.cap})
 
     def _judge(self, stage: str, items: Sequence[Item], outcomes: Sequence[object]) -> None:

@@ -21,19 +21,16 @@ from service.worker.batch import Prepared
 from service.worker.device import Device
 from service.worker.events import Inbox, JobBroken, JobPrepared, Nudge
 from service.worker.feeder import Feeder
+from service.worker.live_profile import LiveProfile
 from service.worker.pictures import PicturePool
 from service.worker.profile import BatchProfile
 from service.worker.pulse import Pulse
+from service.worker.registration import restated
 from service.worker.turns import StepLoop
 from service.worker.vae_lane import VaeLane
 from service.worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
-
-
-def places_of(settings: Settings, profile: BatchProfile) -> int:
-    """Most items in a step: what was measured to pay, within the setting."""
-    return min(settings.max_batch, profile.cap)
 
 
 def overlaps_of(settings: Settings, device: str) -> bool:
@@ -69,13 +66,13 @@ class Worker:
             on_failure=self._on_failure,
             on_caught_up=lambda: self._inbox.put(Nudge()),
         )
-        places = places_of(settings, profile)
+        self.profile = LiveProfile(profile, settings.max_batch)
         self.device = Device(
-            engine, profile, self.pulse, places, overlaps=overlaps_of(settings, engine.info.device)
+            engine, self.profile, self.pulse, overlaps=overlaps_of(settings, engine.info.device)
         )
         self._vae = VaeLane(self.device, self._inbox)
         self.loop = StepLoop(
-            settings, profile, self.device, self._vae, self._pictures, self.feeder, self._inbox
+            settings, self.profile, self.device, self._vae, self._pictures, self.feeder, self._inbox
         )
         self._watchdog = Watchdog(self.pulse, lambda: self.ready, on_hung)
         self._registered = False
@@ -97,6 +94,7 @@ class Worker:
         """Take jobs until `stop`. Raises `QueueUnavailable` if the queue is not there at the start, and
         `DeviceError` or `FeederError` where a fresh process should go on; what is held is given back first.
         """
+        self._consumer.keep_true(lambda registration: restated(registration, self.profile.current))
         with start_stage("registration"):
             self._consumer.register()
         for risk in self._consumer.risks():

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import shutil
 import signal
-import socket
 from contextlib import ExitStack
 from types import FrameType
 
 from service import telemetry
-from service.artifacts import load_manifest, model_folder
-from service.contracts import ServedModel, WorkerRegistration
-from service.engine.base import Engine
+from service.contracts import WorkerRegistration
 from service.engine.selection import open_engine
 from service.exit_codes import EXIT_ERROR, EXIT_HUNG, EXIT_OUT_OF_MEMORY
 from service.queue.consumer import QueueConsumer
@@ -22,8 +18,9 @@ from service.settings import Settings
 from service.start_stages import start_stage
 from service.worker.device import DeviceError, DeviceMemoryError
 from service.worker.health import HealthServer
-from service.worker.loop import Worker, places_of
+from service.worker.loop import Worker
 from service.worker.profile import BatchProfile, measure
+from service.worker.registration import registration_of
 from service.worker.turns import FeederError
 
 logger = logging.getLogger(__name__)
@@ -62,31 +59,6 @@ def run_worker(settings: Settings, queue_url: str, *, supervisor: int | None = N
             _remove_metrics_folder()
 
 
-def registration_of(settings: Settings, engine: Engine, profile: BatchProfile) -> WorkerRegistration:
-    """What this process says of itself; the id is unique a process start."""
-    info = engine.info
-    model = ServedModel(
-        name=info.model,
-        image_size=info.image_size,
-        backend=info.backend,
-        device=info.device,
-        precision=info.precision,
-        sha256=_model_digest(settings, info.backend),
-        default_steps=info.default_steps,
-        allowed_steps=info.allowed_steps,
-        guidance_scale=info.guidance_scale,
-    )
-    worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    places = places_of(settings, profile)
-    return WorkerRegistration(
-        worker_id,
-        (model,),
-        places=places,
-        throughput=profile.throughput,
-        step_seconds=profile.expected_step(1),
-    )
-
-
 def _tell(registration: WorkerRegistration, profile: BatchProfile) -> None:
     for model in registration.models:
         telemetry.set_backend_info(
@@ -118,12 +90,6 @@ def _run(worker: Worker) -> None:
 def _end_hung_process() -> None:
     """At once: nothing can be put in order while the main thread is inside the device call."""
     os._exit(EXIT_HUNG)
-
-
-def _model_digest(settings: Settings, backend: str) -> str:
-    if backend == "dummy":
-        return ""
-    return load_manifest(model_folder(settings.model_store, settings.model)).digest
 
 
 def _obey_signals(worker: Worker, supervisor: int | None) -> None:

@@ -1,5 +1,5 @@
-"""What a step costs on this device, measured at the worker's start, and what follows from it: how many items
-a step should hold, and what the worker tells the queue of its throughput.
+"""What a step costs on this device, as measured at the worker's start, and what follows from it: how many items
+a step should hold, and what the worker tells the queue of its throughput. live_profile.py keeps it true.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from service.contracts import DEFAULT_GUIDANCE_SCALE, DEFAULT_STEPS, Params
+from service.contracts import DEFAULT_STEPS
 from service.engine.base import DeviceOutOfMemory, Engine, StepCoefficients, Tile
 from service.engine.sampler import initial_noise
-from service.queue.fairness import cost_of
 
 GOOD_ENOUGH = 0.95  # of the best throughput: above it a larger batch only makes each step slower
 TURN_SECONDS = 0.002  # of the loop's own work around a step, roughly: very short steps are worth batching
 GAIN = 1.05  # of throughput, for which a larger batch is tried
 LONG = 0.75  # seconds: joins, cancels and deadlines wait for a step's end, so a long one must bring more
 GAIN_OF_A_LONG_STEP = 1.25
+# Few: readiness waits for it, and the steps that really run correct it.
 FEWEST_CALLS, MOST_CALLS = 2, 10
-ENOUGH = 0.1  # seconds of calls together
+ENOUGH = 0.04  # seconds of calls together
 
 Clock = Callable[[], float]
 
@@ -32,7 +32,9 @@ Clock = Callable[[], float]
 @dataclass(frozen=True)
 class BatchProfile:
     """Seconds of a step by batch size, and of encoding and decoding one crop. A typical picture takes `steps`;
-    they are guided, unless the model's guidance is `distilled` and a step is one evaluation.
+    they are guided, unless the model's guidance is `distilled` and a step is one evaluation. `sizes` are the batch
+    sizes that the device has memory for, the measured ones where none are named; `chosen` is the cap, where it is
+    not left to what was measured.
     """
 
     step_seconds: dict[int, float]
@@ -40,6 +42,8 @@ class BatchProfile:
     decode_seconds: float
     steps: int = DEFAULT_STEPS
     distilled: bool = False
+    sizes: tuple[int, ...] = ()
+    chosen: int | None = None
 
     def expected_step(self, batch: int) -> float:
         """Seconds of a step: measured, between two measured sizes, or beyond them, on a straight line."""
@@ -54,26 +58,36 @@ class BatchProfile:
 
     @cached_property  # asked for at every step
     def cap(self) -> int:
-        """The smallest measured batch that reaches 95 % of the best throughput.
+        """The smallest measured batch that reaches 95 % of the best throughput, unless one was chosen.
 
         Where steps grow with the batch, a small one lets earlier jobs end earlier; where they don't, the
         largest is the best.
         """
-        throughputs = {batch: _items_a_second(batch, seconds) for batch, seconds in self.step_seconds.items()}
+        if self.chosen is not None:
+            return self.chosen
+        throughputs = {batch: items_a_second(batch, seconds) for batch, seconds in self.step_seconds.items()}
         wanted = GOOD_ENOUGH * max(throughputs.values())
         return min(batch for batch, throughput in throughputs.items() if throughput >= wanted)
 
     @property
+    def evaluation_seconds(self) -> float:
+        """One item's share of a full step's seconds, for one evaluation of the network: the unit of costs."""
+        evaluations = 1 if self.distilled else 2
+        return self.expected_step(self.cap) / (self.cap * evaluations)
+
+    @property
+    def vae_cost(self) -> float:
+        """What encoding and decoding one crop costs, in evaluations."""
+        return (self.encode_seconds + self.decode_seconds) / self.evaluation_seconds
+
+    @property
     def throughput(self) -> float:
-        """U-Net evaluations a second, as `fairness.cost_of` counts them, on typical pictures of one crop."""
-        denoising = self.steps * self.step_seconds[self.cap] / self.cap  # of one item's share, in seconds
-        typical = Params(steps=self.steps, guidance_scale=DEFAULT_GUIDANCE_SCALE)
-        cost = cost_of(typical, places=1, distilled=self.distilled)
-        return cost / (denoising + self.encode_seconds + self.decode_seconds)
+        """Evaluations a second. With `vae_cost` in a job's cost (fairness.cost_of), it says what the job takes."""
+        return 1 / self.evaluation_seconds
 
     def prepare_steps(self, seconds: float) -> int:
         """Steps of a full batch that pass within `seconds`, rounded up."""
-        return ceil(seconds / self.step_seconds[self.cap])
+        return ceil(seconds / self.expected_step(self.cap))
 
 
 def measure(engine: Engine, *, clock: Clock = perf_counter) -> BatchProfile:
@@ -86,18 +100,22 @@ def measure(engine: Engine, *, clock: Clock = perf_counter) -> BatchProfile:
     encode_seconds, encoded = _fastest(lambda: engine.encode([tile], with_image=False)[0], clock)
     state = engine.begin(encoded, initial_noise(0, 0, engine.latent_shape), 0.0, 1.0)
     decode_seconds, _ = _fastest(lambda: engine.decode([state]), clock)
+    step_seconds, sizes = _step_seconds(engine, encoded, clock)
     return BatchProfile(
-        _step_seconds(engine, encoded, clock),
+        step_seconds,
         encode_seconds,
         decode_seconds,
         steps=engine.info.default_steps,
         distilled=engine.info.is_distilled,
+        sizes=sizes,
     )
 
 
-def _step_seconds(engine: Engine, encoded: Any, clock: Clock) -> dict[int, float]:
+def _step_seconds(engine: Engine, encoded: Any, clock: Clock) -> tuple[dict[int, float], tuple[int, ...]]:
+    """By batch size, and the sizes that there seems to be memory for, tried or not."""
     measured: dict[int, float] = {}
-    for batch in _doubling(engine.limits.batch_sizes):
+    sizes = _doubling(engine.limits.batch_sizes)
+    for batch in sizes:
         if not _is_worth_a_try(batch, measured):
             break
         try:
@@ -105,8 +123,8 @@ def _step_seconds(engine: Engine, encoded: Any, clock: Clock) -> dict[int, float
         except DeviceOutOfMemory:
             if not measured:
                 raise
-            break
-    return measured
+            return measured, tuple(measured)
+    return measured, tuple(sizes)
 
 
 def _is_worth_a_try(batch: int, measured: dict[int, float]) -> bool:
@@ -114,13 +132,14 @@ def _is_worth_a_try(batch: int, measured: dict[int, float]) -> bool:
     if len(measured) < 2:
         return True
     *smaller, last = measured
-    best = max(_items_a_second(size, measured[size]) for size in smaller)
-    gain = _items_a_second(last, measured[last]) / best
+    best = max(items_a_second(size, measured[size]) for size in smaller)
+    gain = items_a_second(last, measured[last]) / best
     expected = measured[last] * batch / last
     return gain >= (GAIN_OF_A_LONG_STEP if expected > LONG else GAIN)
 
 
-def _items_a_second(batch: int, step_seconds: float) -> float:
+def items_a_second(batch: int, step_seconds: float) -> float:
+    """Of steps of this size, the loop's own work included."""
     return batch / (step_seconds + TURN_SECONDS)
 
 

@@ -31,8 +31,8 @@ from service.worker.events import (
     VaeEnded,
 )
 from service.worker.feeder import Feeder, Wish
+from service.worker.live_profile import LiveProfile
 from service.worker.pictures import PicturePool
-from service.worker.profile import BatchProfile
 from service.worker.scheduler import JobView, Limits, plan, surplus
 from service.worker.spans import tell_denoised, tell_joins
 from service.worker.vae_lane import VaeLane
@@ -56,7 +56,7 @@ class StepLoop:
     def __init__(
         self,
         settings: Settings,
-        profile: BatchProfile,
+        profile: LiveProfile,
         device: Device,
         vae: VaeLane,
         pictures: PicturePool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import redis
 
@@ -39,6 +40,33 @@ async def test_every_model_of_every_worker_is_told_once_the_default_first(
     assert await client.models() == (served(MODEL), served("alpha"), served("zeta"))
     for consumer in consumers:
         consumer.close()
+
+
+async def test_what_the_vae_costs_is_the_mean_of_the_workers_that_tell_it(
+    client: QueueClient, queue_url: str, settings: Settings
+) -> None:
+    """One of an earlier version does not."""
+    told = [replace(served(MODEL), vae_cost=cost) for cost in (8.0, None, 12.0)]
+    consumers = [
+        QueueConsumer(queue_url, settings, WorkerRegistration(f"worker-{index}", (model,), 8))
+        for index, model in enumerate(told)
+    ]
+    for consumer in consumers:
+        consumer.register()
+    assert await client.models() == (replace(served(MODEL), vae_cost=10.0),)
+    for consumer in consumers:
+        consumer.close()
+
+
+async def test_a_worker_registers_again_with_what_is_true_then(
+    new_consumer: NewConsumer, server: redis.Redis
+) -> None:
+    consumer = new_consumer(renew_every=0.001, throughput=1.0)
+    consumer.register()
+    consumer.keep_true(lambda registration: replace(registration, throughput=5.0, places=3))
+    async with asyncio.timeout(30):
+        while server.hmget(Shard().key("worker", "worker-1"), "throughput", "places") != [b"5.0", b"3"]:
+            await asyncio.to_thread(consumer.keep_up)
 
 
 async def test_a_worker_that_leaves_is_forgotten_a_moment_later(

@@ -14,8 +14,8 @@ from service.queue.client import QueueClient
 from service.queue.consumer import Claim, QueueConsumer
 from service.settings import Settings
 from service.worker.loop import Worker
-from service.worker.process import registration_of
 from service.worker.profile import BatchProfile
+from service.worker.registration import registration_of
 from tests.faults.polling import POLL, until
 from tests.integration.worker.gated_engine import PATIENCE, GatedEngine
 

@@ -12,7 +12,7 @@ from service.queue.client import QueueClient
 from service.queue.consumer import MOST_ATTEMPTS, QueueConsumer
 from service.queue.keys import Shard
 from service.settings import Settings
-from service.worker.process import registration_of
+from service.worker.registration import registration_of
 from tests.faults.polling import until
 from tests.integration.worker.gated_engine import GatedEngine
 from tests.integration.worker.running_worker import CLIENT, QUICK, RunningWorker

@@ -61,7 +61,7 @@ def test_a_job_of_another_version_is_refused() -> None:
 def test_models_come_back_equal() -> None:
     models = (
         ServedModel("m", 256, "dummy", "cpu", "fp32", "00", 12),
-        ServedModel("few", 256, "dummy", "cpu", "fp32", "00", 4, (4,), 2.5),
+        ServedModel("few", 256, "dummy", "cpu", "fp32", "00", 4, (4,), 2.5, vae_cost=11.4),
     )
     assert decode_models(encode_models(WorkerRegistration("w", models, 8))) == models
 
@@ -78,6 +78,12 @@ def test_a_step_costs_half_where_guidance_is_distilled_into_the_model() -> None:
     assert cost_of(guided, places=3) == 3 * (8 + VAE_COST)
 
 
+def test_a_crop_costs_what_its_models_workers_measure_of_encoding_and_decoding_it() -> None:
+    params = Params(steps=10, guidance_scale=2)
+    assert cost_of(params, places=3, vae_cost=11.4) == pytest.approx(3 * (20 + 11.4))
+    assert cost_of(params, places=3, vae_cost=0.0) == 3 * 20
+
+
 @pytest.mark.parametrize("left_open", [Params(steps=4), Params(guidance_scale=2)])
 def test_what_a_job_with_open_parameters_costs_is_not_guessed(left_open: Params) -> None:
     with pytest.raises(ValueError, match="is still open"):
@@ -88,6 +94,12 @@ def test_a_worker_that_says_nothing_of_sampling_serves_an_ordinary_model() -> No
     told = b'[{"name":"m","image_size":256,"backend":"d","device":"cpu","precision":"fp32","sha256":""}]'
     (model,) = decode_models(told)
     assert (model.default_steps, model.allowed_steps, model.guidance_scale) == (20, None, 2.0)
+    assert model.vae_cost is None
+
+
+def test_what_a_later_version_tells_of_a_model_is_passed_over() -> None:
+    told = b'[{"name":"m","image_size":256,"backend":"d","device":"cpu","precision":"fp32","sha256":"","of_tomorrow":1}]'
+    assert decode_models(told) == (ServedModel("m", 256, "d", "cpu", "fp32", ""),)
 
 
 def test_interactive_work_outweighs_batch_work() -> None:

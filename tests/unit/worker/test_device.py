@@ -14,6 +14,7 @@ from service.settings import Settings
 from service.worker.batch import Item
 from service.worker.device import MOST_FAILED_JOBS, POSTPONED, Device, DeviceError, DeviceMemoryError
 from service.worker.failures import NOT_FINITE, OUR_FAULT, TOO_LARGE_FOR_DEVICE
+from service.worker.live_profile import LiveProfile
 from service.worker.profile import BatchProfile
 from service.worker.pulse import Lane, Pulse
 from tests.unit.worker.held_jobs import held_job
@@ -47,7 +48,7 @@ def engine() -> FaultyEngine:
 
 @pytest.fixture
 def device(engine: FaultyEngine) -> Device:
-    return Device(engine, PROFILE, Pulse(15.0), CAP)
+    return Device(engine, LiveProfile(PROFILE, CAP), Pulse(15.0))
 
 
 def running_items(device: Device, count: int) -> list[Item]:
@@ -129,7 +130,7 @@ def test_a_batch_without_room_beside_the_vae_is_postponed_and_the_vae_steps_asid
     engine: FaultyEngine, overlaps: bool
 ) -> None:
     pulse = Pulse(15.0)
-    device = Device(engine, PROFILE, pulse, CAP, overlaps=overlaps)
+    device = Device(engine, LiveProfile(PROFILE, CAP), pulse, overlaps=overlaps)
     items = running_items(device, 8)
     engine.fault = no_room_beyond(4)
     with pulse.device_call(1.0, Lane.VAE):
@@ -144,7 +145,7 @@ def test_an_item_without_room_beside_a_step_is_postponed_even_if_that_came_later
     engine: FaultyEngine,
 ) -> None:
     pulse = Pulse(15.0)
-    device = Device(engine, PROFILE, pulse, CAP, overlaps=True)
+    device = Device(engine, LiveProfile(PROFILE, CAP), pulse, overlaps=True)
     (item,) = running_items(device, 1)
 
     def step_and_no_room(_states: Sequence[Any]) -> None:

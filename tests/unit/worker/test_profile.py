@@ -11,7 +11,7 @@ from service.artifacts import FewStepSampling
 from service.contracts import Params
 from service.engine.base import Array, DeviceOutOfMemory, EngineInfo, EngineLimits, StepCoefficients
 from service.engine.latent_engine import Integers, LatentEngine, LatentState
-from service.queue.fairness import VAE_COST, cost_of
+from service.queue.fairness import cost_of
 from service.worker.profile import BatchProfile, measure
 
 SIZE, SIDE = 32, 4
@@ -121,7 +121,11 @@ class TestMeasuring:
         profile = engine.measure()
         assert set(profile.step_seconds) == {1, 2}
         assert profile.cap == 2
+        assert profile.sizes == (1, 2)
         assert engine.refused == [4]
+
+    def test_sizes_that_were_not_worth_a_try_are_still_there_for_later(self) -> None:
+        assert TimedEngine(linear, POWERS).measure().sizes == POWERS
 
     def test_a_device_without_memory_for_one_item_is_of_no_use(self) -> None:
         with pytest.raises(DeviceOutOfMemory):
@@ -137,6 +141,9 @@ class TestTheCap:
 
     def test_steps_shorter_than_the_loops_own_work_are_batched_whatever_was_measured(self) -> None:
         assert BatchProfile({1: 0.0001, 2: 0.0002, 4: 0.0002, 8: 0.0009}, 0.1, 0.1).cap == 8
+
+    def test_one_that_was_chosen_is_taken(self) -> None:
+        assert BatchProfile({1: 1.0, 2: 1.0}, 0.1, 0.1, chosen=1).cap == 1
 
     def test_the_smallest_size_near_the_best_throughput_is_enough(self) -> None:
         profile = BatchProfile({1: 1.0, 2: 1.2, 4: 2.2, 8: 4.2}, 0.1, 0.1)  # per second: 1, 1.67, 1.82, 1.90
@@ -163,21 +170,27 @@ class TestAnExpectedStep:
 
 
 class TestThroughput:
-    def test_counts_a_pictures_evaluations_by_the_seconds_it_takes_of_the_device(self) -> None:
+    def test_with_the_vaes_cost_in_a_jobs_cost_it_says_what_the_job_takes_of_the_device(self) -> None:
         profile = BatchProfile({1: 0.25, 8: 0.4}, encode_seconds=0.5, decode_seconds=0.75)
-        picture_seconds = 20 * 0.4 / 8 + 0.5 + 0.75
-        cost = cost_of(Params(steps=20, guidance_scale=2.0), places=1)
-        assert profile.throughput == pytest.approx(cost / picture_seconds)
+        for steps in (4, 20):
+            cost = cost_of(Params(steps=steps, guidance_scale=2.0), places=1, vae_cost=profile.vae_cost)
+            assert cost / profile.throughput == pytest.approx(steps * 0.4 / 8 + 0.5 + 0.75)
 
     def test_counts_one_evaluation_a_step_where_guidance_is_distilled(self) -> None:
         profile = BatchProfile({1: 0.25, 8: 0.4}, 0.5, 0.75, steps=4, distilled=True)
-        cost = 4 + VAE_COST
-        assert profile.throughput == pytest.approx(cost / (4 * 0.4 / 8 + 0.5 + 0.75))
+        params = Params(steps=4, guidance_scale=2.0)
+        cost = cost_of(params, places=1, distilled=True, vae_cost=profile.vae_cost)
+        assert cost / profile.throughput == pytest.approx(4 * 0.4 / 8 + 0.5 + 0.75)
+        assert profile.throughput == pytest.approx(8 / 0.4)
+
+    def test_encoding_and_decoding_cost_what_they_take_in_evaluations(self) -> None:
+        assert BatchProfile({1: 0.2}, 0.4, 0.74).vae_cost == pytest.approx(11.4)
 
     def test_doubles_with_a_device_of_twice_the_speed(self) -> None:
-        slow = BatchProfile({1: 1.0}, 0.5, 0.5).throughput
-        fast = BatchProfile({1: 0.5}, 0.25, 0.25).throughput
-        assert fast == pytest.approx(2 * slow)
+        slow = BatchProfile({1: 1.0}, 0.5, 0.5)
+        fast = BatchProfile({1: 0.5}, 0.25, 0.25)
+        assert fast.throughput == pytest.approx(2 * slow.throughput)
+        assert fast.vae_cost == pytest.approx(slow.vae_cost)
 
 
 class TestPreparing:
