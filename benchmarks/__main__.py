@@ -14,6 +14,10 @@ from service.errors import InpaintError
 RESULTS = Path(__file__).resolve().parent / "results"
 NAMES = {
     "engine": "the backends on one model",
+    "reference": "our engines beside the published operator order",
+    "rewrites": "what each rewrite of the inference form gains, beside the published order",
+    "growth": "how time grows with batch, picture, holes and steps",
+    "e2e": "where the milliseconds of a request over HTTP go",
     "curves": "step time by batch size, as a worker measures it",
     "serving": "step batching against whole-request batching under Poisson arrivals",
     "overhead": "what the server itself costs, beside LitServe",

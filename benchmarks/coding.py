@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 from time import thread_time
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.hardware import hardware_line
 from benchmarks.measuring import Spread
+from benchmarks.photographs import JPEG_QUALITY, mask_with_holes, photograph
 from benchmarks.tables import heading, table
 from service.contracts import MAX_PIXELS, MAX_UPLOAD_BYTES, Params
 from service.imaging.crop_count import crop_count
@@ -22,11 +20,8 @@ from service.imaging.decode import inspect_picture
 from service.imaging.mask import decode_mask
 from service.imaging.retouch import Retouch, finish, prepare
 
-PHOTO = Path(__file__).resolve().parents[1] / "examples" / "seabed.jpg"
 MEGAPIXELS = (0.25, 1.0, 3.0, 12.0, 24.0, 48.0)
 MODEL_SIZE = 512
-JPEG_QUALITY = 92
-GRAIN = 6.0  # levels: an enlarged photograph is smoother, and so smaller, than one that was taken so large
 HOLE = 0.2  # of each side
 
 T = TypeVar("T")
@@ -84,22 +79,7 @@ def measure(options: argparse.Namespace) -> CodingReport:
 def photo_and_mask(megapixels: float) -> tuple[bytes, bytes]:
     """A photograph of so many pixels as JPEG, and a mask with one square hole as PNG."""
     side = round((megapixels * 1e6) ** 0.5)
-    with Image.open(PHOTO) as photo:
-        pixels = np.asarray(photo.convert("RGB").resize((side, side), Image.Resampling.BICUBIC), np.float32)
-    pixels += np.random.default_rng(0).normal(0.0, GRAIN, (side, side, 1)).astype(np.float32)
-    mask = np.zeros((side, side), np.uint8)
-    start, end = round(side * (0.5 - HOLE / 2)), round(side * (0.5 + HOLE / 2))
-    mask[start:end, start:end] = 255
-    return (
-        _file(pixels.clip(0, 255).astype(np.uint8), "JPEG", quality=JPEG_QUALITY),
-        _file(mask, "PNG"),
-    )
-
-
-def _file(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], kind: str, **options: int) -> bytes:
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, kind, **options)
-    return file.getvalue()
+    return photograph(side, "JPEG"), mask_with_holes(side, round(HOLE * side))
 
 
 def one_request(photo: bytes, mask: bytes) -> tuple[float, float, float, int]:

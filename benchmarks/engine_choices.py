@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from service.settings import Settings
 BACKENDS = ("onnxruntime", "torch", "dummy")
 PRECISIONS = ("fp32", "fp16", "bf16")
 DEVICES = ("cpu", "cuda")
-DEFAULTS = {
+Precise = tuple[str, str]  # a backend and its precision
+DEFAULTS: Mapping[str, Sequence[Precise]] = {
     "cpu": (("onnxruntime", "fp32"), ("torch", "fp32"), ("torch", "bf16")),
     "cuda": (
         ("onnxruntime", "fp32"),
@@ -77,12 +78,16 @@ def add_choice_options(parser: ArgumentParser) -> None:
     parser.add_argument("--devices", type=_devices, default=DEVICES, help="separated by commas: cpu, cuda")
 
 
-def choices(backends: Sequence[tuple[str, str]] | None, devices: Sequence[str]) -> list[EngineChoice]:
+def choices(
+    backends: Sequence[Precise] | None,
+    devices: Sequence[str],
+    defaults: Mapping[str, Sequence[Precise]] = DEFAULTS,
+) -> list[EngineChoice]:
     """The named backends, or those that suit it, on every device."""
     return [
         EngineChoice(backend, precision, device, is_default=backends is None)
         for device in devices
-        for backend, precision in (DEFAULTS[device] if backends is None else backends)
+        for backend, precision in (defaults[device] if backends is None else backends)
     ]
 
 
@@ -100,11 +105,11 @@ def has_bf16() -> bool:
     return any(instruction in words for instruction in BF16_INSTRUCTIONS)
 
 
-def _backends(text: str) -> tuple[tuple[str, str], ...]:
+def _backends(text: str) -> tuple[Precise, ...]:
     return tuple(_backend(word.strip()) for word in text.split(","))
 
 
-def _backend(word: str) -> tuple[str, str]:
+def _backend(word: str) -> Precise:
     backend, _, precision = word.partition(":")
     precision = precision or "fp32"
     if backend not in BACKENDS or precision not in PRECISIONS:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from service.contracts import Params
 from service.engine.base import Array, Engine, StepCoefficients, Tile
 from service.engine.inpaint import run
-from service.engine.sampler import ddim_table, ddim_timesteps, initial_noise
+from service.engine.sampler import PredictionType, ddim_table, ddim_timesteps, initial_noise
 
 GUIDANCE = 2.0
 Task = Callable[[], object]
@@ -72,6 +73,17 @@ def whole_picture(engine: Engine, steps: int) -> Task:
     tile = crop(engine.info.image_size)
     params = Params(seed=0, steps=steps, guidance_scale=GUIDANCE)
     return lambda: run(engine, [tile], params)
+
+
+def picture_after(engine: Engine, steps: int, taken: int) -> Array:
+    """A picture [1, 3, s, s] in [-1, 1], decoded after the first `taken` of so many guided steps."""
+    (encoded,) = engine.encode(tiles(engine, 1), with_image=False)
+    state = engine.begin(encoded, initial_noise(0, 0, engine.latent_shape), 0.0, 1.0)
+    prediction_type = cast("PredictionType", engine.info.prediction_type)
+    table = ddim_table(ddim_timesteps(steps), 1.0, GUIDANCE, prediction_type=prediction_type)
+    for row in table.rows[:taken]:
+        engine.step([state], [row])
+    return engine.decode([state])
 
 
 def fresh_states(engine: Engine, count: int) -> Sequence[object]:

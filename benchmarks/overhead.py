@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import re
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from benchmarks.hardware import hardware_line
 from benchmarks.measuring import Percentiles, Spread, ratios, spread_of
 from benchmarks.pictures import gradient_and_hole
 from benchmarks.processes import CpuClock
+from benchmarks.server_timing import stages_of
 from benchmarks.tables import heading, table
 from service.contracts import MaskPolarity, Params
 from service.imaging.crop_count import crop_count
@@ -35,7 +35,6 @@ CLIENTS = 8
 FIRST = "Moebius, always, 1 worker"
 WARM_UP = 20  # requests to each server before anything counts
 PARAMS = {"seed": 7, "steps": 1, "guidance_scale": 1, "color_match": False}
-TIMING = re.compile(r"([a-z_]+);dur=([0-9.]+)")
 NOT_CODING = ("queue",)  # stages of Server-Timing that are the server's own
 
 
@@ -183,11 +182,6 @@ def requests_per_second(url: str, body: bytes, seconds: float) -> float:
     if len(counts) < CLIENTS:
         raise RuntimeError(f"a client of {url} has failed")
     return sum(counts) / (perf_counter() - started)
-
-
-def stages_of(header: str) -> dict[str, float]:
-    """Milliseconds by stage of a Server-Timing header."""
-    return {stage: float(value) for stage, value in TIMING.findall(header)}
 
 
 def edge_coding_milliseconds(image: bytes, mask: bytes) -> float:

@@ -7,13 +7,8 @@ import json
 
 import pytest
 
-from benchmarks.overhead import Answered, edge_coding_milliseconds, request_body, stages_of
+from benchmarks.overhead import Answered, edge_coding_milliseconds, request_body
 from benchmarks.pictures import gradient_and_hole
-
-
-def test_stages_are_read_from_the_header() -> None:
-    assert stages_of("queue;dur=1.5, vae_encode;dur=2.0") == {"queue": 1.5, "vae_encode": 2.0}
-    assert stages_of("") == {}
 
 
 def test_waiting_in_the_queue_is_the_server_s_own_and_the_other_stages_are_not() -> None:
