@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Any
 
 from google.protobuf.descriptor import EnumDescriptor
@@ -10,12 +11,26 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from service.contracts import Failure, JobEvent, JobStatus, Params, ServedModel
+from service.contracts import (
+    Failure,
+    JobEvent,
+    JobStatus,
+    MaskPolarity,
+    OutputFormat,
+    Params,
+    Priority,
+    Sampler,
+    ServedModel,
+    Strategy,
+)
 from service.edge.handlers import InpaintAnswer
 from service.edge.parameters import params_from_json
 from service.errors import UnknownField
 from service.pb.moebius.v1 import inpaint_pb2 as pb
 
+PARAMETER_ENUMS: dict[str, type[StrEnum]] = {
+    contract.__name__: contract for contract in (MaskPolarity, Strategy, OutputFormat, Priority, Sampler)
+}  # by the name of the message's enum; the members have the same names in both
 PICTURE_CHUNK = 256 * 1024  # bytes; far below the 4 MB that a client takes in one message
 
 
@@ -49,7 +64,7 @@ def _enum_word(enum: EnumDescriptor, number: int) -> str | int:
     """MASK_POLARITY_WHITE as "white"; a number that the enum lacks stays itself, which `Params` refuses."""
     value = enum.values_by_number.get(number)
     prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
-    return number if value is None else value.name.removeprefix(prefix).lower()
+    return number if value is None else PARAMETER_ENUMS[enum.name][value.name.removeprefix(prefix)].value
 
 
 def job_message(status: JobStatus) -> pb.Job:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, cast
 
-from service.contracts import Params
+from service.contracts import Params, Sampler
 from service.engine.base import Array, Engine, EngineInfo, Tile
+from service.engine.dpm_solver import dpm_solver_table, dpm_solver_timesteps
 from service.engine.sampler import (
     PredictionType,
     SamplingTable,
@@ -43,14 +44,18 @@ def candidate_seeds(params: Params) -> tuple[int, ...]:
 def sampling_table(info: EngineInfo, params: Params) -> SamplingTable:
     """The request's coefficients for this model; its own numbers stand in for those that the request leaves out.
 
-    `InvalidParameter` where no step would be left, and for steps or guidance that a few-step model doesn't have.
+    `InvalidParameter` where no step would be left, and for steps, guidance or a sampler that a few-step model doesn't
+    have.
     """
     prediction_type = cast("PredictionType", info.prediction_type)
     resolved = resolve_sampling(params, info, info.model)
     if info.sampling is not None:  # its prediction is guided already: one evaluation a step
         return ddim_table(info.sampling.timesteps, params.strength, 1.0, prediction_type=prediction_type)
     steps, guidance = cast(int, resolved.steps), cast(float, resolved.guidance_scale)
-    return ddim_table(ddim_timesteps(steps), params.strength, guidance, prediction_type=prediction_type)
+    if params.sampler is Sampler.DDIM:
+        return ddim_table(ddim_timesteps(steps), params.strength, guidance, prediction_type=prediction_type)
+    timesteps = dpm_solver_timesteps(steps, params.strength)
+    return dpm_solver_table(timesteps, params.strength, guidance, prediction_type=prediction_type)
 
 
 def reads_image(table: SamplingTable) -> bool:

@@ -71,7 +71,7 @@ def ddim_table(
     What a network predicts changes a, b, p and q alone: noise and v are linear in each other and x, and guidance
     weighs the branches with a sum of 1, and so commutes with it.
     """
-    kept = kept_timesteps(timesteps, strength)
+    kept = timesteps[len(timesteps) - steps_left(len(timesteps), strength) :]
     rows = tuple(_row(step, after, guidance, prediction_type) for step, after in pairwise((*kept, CLEAN)))
     return SamplingTable.of(rows, strength)
 
@@ -82,16 +82,15 @@ def initial_noise(seed: int, crop: int, shape: tuple[int, ...]) -> Array:
     return generator.standard_normal(shape, dtype=np.float32)
 
 
-def kept_timesteps(timesteps: Sequence[int], strength: float) -> Sequence[int]:
-    """The last int(len(timesteps) * strength) of a full-strength run's. `InvalidParameter` when none would be left."""
-    steps = len(timesteps)
-    kept = int(steps * strength)
-    if not 0 < kept <= steps:
+def steps_left(steps: int, strength: float) -> int:
+    """Steps that a strength leaves of a full-strength run's. `InvalidParameter` when it leaves none."""
+    left = int(steps * strength)
+    if not 0 < left <= steps:
         raise InvalidParameter(
             f"steps={steps} with strength={strength:g} leaves no denoising step: steps x strength must be at "
             "least 1. Raise steps or strength."
         )
-    return timesteps[steps - kept :]
+    return left
 
 
 def signal_power(timestep: int) -> float:

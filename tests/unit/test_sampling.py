@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.contracts import Params, ServedModel
+from service.contracts import Params, Sampler, ServedModel
 from service.errors import InvalidParameter
 from service.sampling import resolve_sampling
 
@@ -15,6 +15,28 @@ FOUR_STEPS = ServedModel("nano-4step", 256, "dummy", "cpu", "fp32", "", 4, (4,),
 def test_what_is_left_out_is_the_models_own() -> None:
     assert resolve_sampling(Params(), ORDINARY, "nano") == Params(steps=20, guidance_scale=2.0)
     assert resolve_sampling(Params(), FOUR_STEPS, "nano-4step") == Params(steps=4, guidance_scale=2.5)
+
+
+def test_the_second_order_sampler_takes_ten_steps_where_the_request_names_none() -> None:
+    resolved = resolve_sampling(Params(sampler=Sampler.DPM_SOLVER_PLUS_PLUS), ORDINARY, "nano")
+    assert resolved.steps == 10
+    chosen = Params(sampler=Sampler.DPM_SOLVER_PLUS_PLUS, steps=8)
+    assert resolve_sampling(chosen, ORDINARY, "nano").steps == 8
+
+
+def test_a_few_step_model_takes_its_own_sampler_when_it_is_said() -> None:
+    assert resolve_sampling(Params(sampler=Sampler.DDIM), FOUR_STEPS, "nano-4step").steps == 4
+
+
+@pytest.mark.parametrize("steps", [None, 4])
+def test_another_sampler_than_a_few_step_models_is_refused_with_what_is_allowed(steps: int | None) -> None:
+    chosen = Params(sampler=Sampler.DPM_SOLVER_PLUS_PLUS, steps=steps)
+    with pytest.raises(InvalidParameter) as caught:
+        resolve_sampling(chosen, FOUR_STEPS, "nano-4step", others=["nano"])
+    assert caught.value.detail == (
+        "sampler is dpm-solver++, but nano-4step is distilled to the steps of ddim: leave `sampler` out or say ddim. "
+        "For other samplers use nano."
+    )
 
 
 def test_an_ordinary_model_takes_any_numbers() -> None:

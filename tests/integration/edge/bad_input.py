@@ -220,7 +220,7 @@ PARAMETERS = [
         headers={"Accept": "application/json"},
     ),
     Row("timeout 0", form(timeout=0), *INVALID, ("timeout", "above 0", "86400")),
-    Row("sampler unknown", form(sampler="euler"), *INVALID, ("sampler", "ddim")),
+    Row("sampler unknown", form(sampler="euler"), *INVALID, ("sampler", "ddim, dpm-solver++")),
     Row("polarity unknown", form(mask_polarity="blue"), *INVALID, ("white, black, transparent",)),
     Row("output format unknown", form(output_format="bmp"), *INVALID, ("png, jpeg, webp",)),
     Row("quality 101", form(quality=101), *INVALID, ("quality", "from 1 to 100")),
@@ -244,6 +244,16 @@ PARAMETERS = [
         form(model="few-step", guidance_scale=2),
         *INVALID,
         ("guidance_scale is 2", "few-step has a guidance of 2.5", "leave `guidance_scale` out or say 2.5"),
+    ),
+    Row(
+        "a sampler that a few-step model is not distilled to",
+        form(model="few-step", sampler="dpm-solver++"),
+        *INVALID,
+        (
+            "sampler is dpm-solver++",
+            "few-step is distilled to the steps of ddim",
+            "leave `sampler` out or say ddim",
+        ),
     ),
     Row("model unknown", form(model="sdxl"), 422, "unknown_model", ("'sdxl'", "moebius-nano")),
 ]

@@ -79,7 +79,7 @@ ROWS = [
     Row("strength inf", params(strength=float("inf")), "invalid_parameter", ("strength",)),
     Row("timeout 0", params(timeout=0.0), "invalid_parameter", ("timeout", "above 0")),
     Row("strategy 99", params(strategy=99), "invalid_parameter", ("strategy", "99", "auto, crop, resize")),
-    Row("sampler -1", params(sampler=-1), "invalid_parameter", ("sampler", "-1", "ddim")),
+    Row("sampler -1", params(sampler=-1), "invalid_parameter", ("sampler", "-1", "ddim, dpm-solver++")),
     Row("format 4", params(output_format=4), "invalid_parameter", ("output_format", "png, jpeg, webp")),
     Row("no step left", params(steps=1, strength=0.5), "invalid_parameter", ("steps", "strength")),
     Row("no seed left", params(seed=2**32 - 1, n=2), "invalid_parameter", ("seed", "n = 2")),
@@ -87,6 +87,12 @@ ROWS = [
         "other steps", params(model="few-step", steps=20), "invalid_parameter", ("say 4", "use moebius-nano")
     ),
     Row("other guidance", params(model="few-step", guidance_scale=1), "invalid_parameter", ("say 2.5",)),
+    Row(
+        "other sampler",
+        params(model="few-step", sampler=pb.SAMPLER_DPM_SOLVER_PLUS_PLUS),
+        "invalid_parameter",
+        ("sampler is dpm-solver++", "say ddim", "use moebius-nano"),
+    ),
     Row("unknown model", params(model="nobody"), "unknown_model", ("'nobody'", "moebius-nano")),
     Row("empty model", params(model=""), "unknown_model", ("moebius-nano",)),
     Row("bad idempotency key", inpaint_request(idempotency_key="a b"), "invalid_parameter", ("255",)),

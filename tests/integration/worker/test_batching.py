@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from service import telemetry
-from service.contracts import Job, Params, Priority, Result, Status
+from service.contracts import Job, Params, Priority, Result, Sampler, Status
 from service.imaging.retouch import Retouch, finish, prepare
 from service.queue.client import QueueClient
 from tests.faults.polling import until
@@ -32,7 +32,10 @@ def two_holes() -> dict[str, Any]:
 
 
 def varied(new_job: NewJob) -> list[Job]:
-    """Jobs that differ in all that could leak: steps, seeds, sizes, candidates, crops, guidance, start, priority."""
+    """Jobs that differ in all that could leak: steps, seeds, sizes, candidates, crops, guidance, start, priority,
+    sampler.
+    """
+    second_order = Sampler.DPM_SOLVER_PLUS_PLUS
     large = (200, 150)
     return [
         new_job(seed=1, steps=3),
@@ -43,6 +46,9 @@ def varied(new_job: NewJob) -> list[Job]:
         new_job(seed=6, steps=4, image=JPEG, guidance_scale=7.5),
         new_job(seed=7, steps=6, image=encode(photo(size=large)), mask=encode(mask(large))),
         new_job(seed=8, steps=12, n=2, strength=0.4, priority=Priority.BATCH, **two_holes()),
+        new_job(seed=9, steps=8, sampler=second_order),
+        new_job(seed=10, steps=10, n=3, places=3, sampler=second_order, priority=Priority.BATCH),
+        new_job(seed=11, steps=16, strength=0.5, sampler=second_order, guidance_scale=1, **two_holes()),
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.contracts import Params
+from service.contracts import Params, Sampler
 from service.edge.admission import InpaintRequest, check_idempotency_key, fingerprint_of
 from service.errors import InvalidParameter
 
@@ -43,6 +43,16 @@ def test_the_same_request_has_the_same_fingerprint(change: dict[str, Any]) -> No
     assert fingerprint_of(replace(REQUEST, **change)) == fingerprint_of(REQUEST)
 
 
+def test_the_usual_steps_are_those_of_the_sampler() -> None:
+    left_out, ten, twenty = (
+        fingerprint_of(
+            replace(REQUEST, params=Params(seed=7, steps=steps, sampler=Sampler.DPM_SOLVER_PLUS_PLUS))
+        )
+        for steps in (None, 10, 20)
+    )
+    assert left_out == ten != twenty
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -51,6 +61,7 @@ def test_the_same_request_has_the_same_fingerprint(change: dict[str, Any]) -> No
         {"mask": b""},
         {"params": Params()},
         {"params": Params(seed=7, n=2)},
+        {"params": Params(seed=7, steps=20, sampler=Sampler.DPM_SOLVER_PLUS_PLUS)},
     ],
     ids=str,
 )

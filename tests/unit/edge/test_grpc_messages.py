@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,7 @@ from service.contracts import (
     Params,
     Priority,
     Result,
+    Sampler,
     ServedModel,
     Status,
     Strategy,
@@ -34,6 +35,7 @@ from service.edge.grpc_messages import (
     result_message,
 )
 from service.edge.handlers import InpaintAnswer
+from service.edge.parameters import params_from_text
 from service.errors import InvalidParameter, UnknownField
 from service.pb.moebius.v1 import inpaint_pb2 as pb
 
@@ -43,7 +45,7 @@ SET = {
     "steps": 5,
     "guidance_scale": 1.1,
     "strength": 0.7,
-    "sampler": pb.SAMPLER_DDIM,
+    "sampler": pb.SAMPLER_DPM_SOLVER_PLUS_PLUS,
     "seed": 2**32 - 2,
     "mask_polarity": pb.MASK_POLARITY_TRANSPARENT,
     "strategy": pb.STRATEGY_CROP,
@@ -59,7 +61,7 @@ SET = {
     "preview": 4,
 }
 WORDS = {
-    "sampler": "ddim",
+    "sampler": Sampler.DPM_SOLVER_PLUS_PLUS,
     "mask_polarity": MaskPolarity.TRANSPARENT,
     "strategy": Strategy.CROP,
     "output_format": OutputFormat.WEBP,
@@ -70,6 +72,7 @@ ENUMS: dict[str, type[StrEnum]] = {
     "Strategy": Strategy,
     "OutputFormat": OutputFormat,
     "Priority": Priority,
+    "Sampler": Sampler,
     "JobState": Status,
     "JobEventKind": EventKind,
 }
@@ -85,16 +88,18 @@ def test_every_parameter_that_is_no_enum_knows_whether_it_was_sent() -> None:
 
 
 @pytest.mark.parametrize("name", ENUMS)
-def test_an_enum_has_the_words_of_its_contract_and_no_other(name: str) -> None:
+def test_an_enum_has_the_members_of_its_contract_and_no_other(name: str) -> None:
     enum = pb.DESCRIPTOR.enum_types_by_name[name]
     prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
-    words = {value.name.removeprefix(prefix).lower() for value in enum.values if value.number}
-    assert words == {member.value for member in ENUMS[name]}
+    members = {value.name.removeprefix(prefix) for value in enum.values if value.number}
+    assert members == set(ENUMS[name].__members__)
 
 
-def test_the_samplers_are_those_of_the_parameter() -> None:
-    words = {name.removeprefix("SAMPLER_").lower() for name, number in pb.Sampler.items() if number}
-    assert words == set(get_args(Params.model_fields["sampler"].annotation))
+@pytest.mark.parametrize(
+    ("number", "word"), [(pb.SAMPLER_DDIM, "ddim"), (pb.SAMPLER_DPM_SOLVER_PLUS_PLUS, "dpm-solver++")]
+)
+def test_a_sampler_is_the_one_with_its_name_over_http(number: pb.Sampler.ValueType, word: str) -> None:
+    assert params_from_message(pb.Params(sampler=number)) == params_from_text({"sampler": word})
 
 
 def test_every_parameter_arrives_as_it_was_sent() -> None:

@@ -78,7 +78,7 @@ def test_every_parameter_says_what_it_may_be(name: str) -> None:
         ("mask_polarity", "one of white, black, transparent; default white"),
         ("output_format", "one of png, jpeg, webp, or left out"),
         ("color_match", "true or false; default true"),
-        ("sampler", "ddim; default ddim"),
+        ("sampler", "one of ddim, dpm-solver++; default ddim"),
         ("timeout", "a number above 0 and at most 86400, or left out"),
         ("model", "text of at most 128 characters, or left out"),
     ],

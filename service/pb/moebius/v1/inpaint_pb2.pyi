@@ -129,6 +129,8 @@ class _SamplerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sampler.Value
     SAMPLER_UNSPECIFIED: _Sampler.ValueType  # 0
     """The default: DDIM."""
     SAMPLER_DDIM: _Sampler.ValueType  # 1
+    SAMPLER_DPM_SOLVER_PLUS_PLUS: _Sampler.ValueType  # 2
+    """DPM-Solver++(2M), which needs fewer steps; "dpm-solver++" over HTTP. A few-step model does not take it."""
 
 class Sampler(_Sampler, metaclass=_SamplerEnumTypeWrapper):
     """How noise is taken away step by step."""
@@ -136,6 +138,8 @@ class Sampler(_Sampler, metaclass=_SamplerEnumTypeWrapper):
 SAMPLER_UNSPECIFIED: Sampler.ValueType  # 0
 """The default: DDIM."""
 SAMPLER_DDIM: Sampler.ValueType  # 1
+SAMPLER_DPM_SOLVER_PLUS_PLUS: Sampler.ValueType  # 2
+"""DPM-Solver++(2M), which needs fewer steps; "dpm-solver++" over HTTP. A few-step model does not take it."""
 Global___Sampler: _TypeAlias = Sampler  # noqa: Y015
 
 class _JobState:
