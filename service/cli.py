@@ -18,6 +18,7 @@ from service.command import (
     require_modules,
     with_settings_options,
 )
+from service.cores import parse_cores, stay_on
 from service.exit_codes import EXIT_INTERRUPTED, EXIT_UNUSABLE, EXIT_USAGE
 from service.inpaint_cli import inpaint
 from service.keys_cli import keys_app
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 
 LISTENING = ("host", "port", "grpc_port")
-ENGINE = ("model_store", "model", "backend", "device", "precision", "threads")
+ENGINE = ("model_store", "model", "backend", "device", "precision", "threads", "cores")
 BATCHING = ("max_batch", "batching")
 LIFE = ("drain_timeout", "log_level", "otlp_endpoint")
 
@@ -93,11 +94,22 @@ def worker(*, supervisor: Annotated[int | None, typer.Option(hidden=True)] = Non
     from service.tracing import exporting
 
     configure_logging(settings.log_level)
+    _stay_on(settings.cores)
     with start_stage("worker's modules"):
         from service.worker.process import run_worker
 
     with reported_errors(bad_model=EXIT_UNUSABLE), exporting(settings, "moebius-worker"):
         run_worker(settings, settings.redis_url, supervisor=supervisor)
+
+
+def _stay_on(cores: str) -> None:
+    """Before the libraries are imported that start threads of their own."""
+    if cores in {"auto", "all"}:
+        return
+    try:
+        stay_on(parse_cores(cores))
+    except ValueError as error:
+        fail(str(error), EXIT_USAGE)
 
 
 def _exit_as_told(stopped_by: signal.Signals | None) -> None:

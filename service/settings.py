@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.contracts import MAX_PIXELS, MAX_UPLOAD_BYTES
+from service.cores import format_cores, parse_cores
 
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 KEY_DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -122,6 +123,11 @@ class Settings(BaseSettings):
         description="CPU threads of an engine; 0: all cores that we may use, split evenly between the workers "
         "of `moebius serve`.",
     )
+    cores: str = Field(
+        default="auto",
+        description="CPU cores that a worker stays on, 0-3,8 say; all: any of those that we may use; auto: the same, "
+        "but several workers of `moebius serve` that compute on the CPU get a share each. Linux only.",
+    )
     max_batch: int = Field(
         default=8,
         ge=1,
@@ -206,6 +212,16 @@ class Settings(BaseSettings):
                 "device", "it must be auto, cpu, cuda or cuda:N, N being the number of a GPU from 0"
             )
         return device
+
+    @field_validator("cores")
+    @classmethod
+    def _are_cores(cls, cores: str) -> str:
+        try:
+            return cores if cores in {"auto", "all"} else format_cores(parse_cores(cores))
+        except ValueError as error:
+            raise PydanticCustomError(
+                "cores", "it must be auto, all, or numbers of cores and ranges of them, such as 0-3,8"
+            ) from error
 
     @field_validator("devices")
     @classmethod

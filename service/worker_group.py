@@ -6,10 +6,10 @@ Owns no process: each belongs to its supervisor.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
 
+from service.cores import core_count, format_cores, shares, usable_cores
 from service.settings import Settings
 from service.supervisor import WORKER, WorkerSupervisor
 
@@ -18,21 +18,29 @@ logger = logging.getLogger(__name__)
 
 def worker_settings(settings: Settings) -> tuple[Settings, ...]:
     """The settings of each worker process: its own model and device, and an even share of the cores, whatever the
-    device, where `threads` leaves it open.
+    device, where `threads` leaves it open. On a CPU the share is its own, where `cores` leaves that open: threads of
+    two workers that meet on a core would wait for each other in every layer.
     """
     places = [(model, device) for model in settings.served_models for device in settings.worker_devices]
     threads = settings.threads
     if len(places) > 1 and threads == 0:
-        threads = max(1, _usable_cores() // len(places))
+        threads = max(1, core_count() // len(places))
     own = {"workers": 1, "devices": "", "models": "", "threads": threads}
     return tuple(
-        settings.model_copy(update={**own, "model": model, "device": device}) for model, device in places
+        settings.model_copy(update={**own, "model": model, "device": device, "cores": cores})
+        for (model, device), cores in zip(places, _cores_of(settings, len(places)), strict=True)
     )
 
 
-def _usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _cores_of(settings: Settings, workers: int) -> list[str]:
+    """Of each worker. None has its own where there are too few, where a container's limit is on time and not on cores,
+    or where a GPU computes.
+    """
+    cores = usable_cores()
+    on_cpu = not any(device.startswith("cuda") for device in settings.worker_devices)
+    if settings.cores != "auto" or workers == 1 or not on_cpu or core_count() < max(workers, len(cores)):
+        return [settings.cores] * workers
+    return [format_cores(share) for share in shares(cores, workers)]
 
 
 class WorkerGroup:

@@ -28,13 +28,14 @@ def may(parts: str, packages: str = "") -> Allowed:
 
 
 EVERYBODYS = "contracts errors settings telemetry tracing log_context start_stages"
-COMMANDS = "command exit_codes hub inpaint_cli json_logs keys_cli models_cli serve signals supervisor"
+COMMANDS = "command cores exit_codes hub inpaint_cli json_logs keys_cli models_cli serve signals supervisor"
 
 TABLE = {
     "__init__": may(""),
     "contracts": may("", "pydantic pydantic_core"),
     "errors": may("contracts"),
-    "settings": may("contracts errors", "pydantic pydantic_core pydantic_settings"),
+    "cores": may(""),
+    "settings": may("contracts cores errors", "pydantic pydantic_core pydantic_settings"),
     "sampling": may("contracts errors"),
     "metrics": may("", "prometheus_client"),
     "queue_gauges": may("contracts metrics", "prometheus_client"),
@@ -55,7 +56,9 @@ TABLE = {
     "probe": may("errors denoising", "numpy pydantic"),
     "artifacts": may("contracts errors settings probe", "pydantic"),
     # The exporter lives with the networks; it needs the graph tools, and writes a manifest.
-    "model": may("errors artifacts denoising probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch"),
+    "model": may(
+        "errors artifacts denoising probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch"
+    ),
     "engine": may(f"{EVERYBODYS} sampling model artifacts denoising probe", "numpy onnxruntime torch"),
     "worker": may(f"{EVERYBODYS} exit_codes queue imaging engine artifacts", "numpy opentelemetry"),
     # The command line may import every part; its modules are split by what they start.
@@ -66,7 +69,7 @@ TABLE = {
     "models_cli": may(f"{EVERYBODYS} command exit_codes hub artifacts engine model", "typer"),
     "inpaint_cli": may(f"{EVERYBODYS} command exit_codes engine imaging worker", "pydantic rich typer"),
     "supervisor": may(f"{EVERYBODYS} exit_codes queue"),
-    "worker_group": may("settings supervisor"),
+    "worker_group": may("cores settings supervisor"),
     "keys_cli": may("command exit_codes", "typer"),
     "ready": may(""),
     "serve": may(f"{EVERYBODYS} edge json_logs queue signals worker_group"),

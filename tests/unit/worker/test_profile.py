@@ -9,17 +9,19 @@ import pytest
 
 from service.artifacts import FewStepSampling
 from service.contracts import Params
-from service.engine.base import Array, DeviceOutOfMemory, EngineInfo, EngineLimits, StepCoefficients
-from service.engine.latent_engine import Integers, LatentEngine, LatentState
+from service.denoising import Array, Integers, StepCoefficients
+from service.engine.base import DeviceOutOfMemory, EngineInfo, EngineLimits
+from service.engine.latent_engine import LatentState
 from service.queue.fairness import cost_of
 from service.worker.profile import BatchProfile, measure
+from tests.predicting_engine import PredictingEngine
 
 SIZE, SIDE = 32, 4
 ENCODE, DECODE = 0.5, 0.75
 FEW_STEP = FewStepSampling(timesteps=(999, 749, 499, 249), guidance_scale=2.0)
 
 
-class TimedEngine(LatentEngine):
+class TimedEngine(PredictingEngine):
     """A device whose step takes `step_seconds(batch)` on its own clock; above `memory` items it has no room.
 
     The first call at a size takes a second more, as it does where memory is planned or kernels are chosen.
@@ -54,7 +56,7 @@ class TimedEngine(LatentEngine):
         self.now += ENCODE * len(images)
         return np.zeros((len(images), 4, SIDE, SIDE), np.float32)
 
-    def predict(self, sample: Array, timesteps: Integers, token_ids: Integers) -> Array:
+    def predict(self, sample: Array, timesteps: Integers, branch: Integers) -> Array:
         return np.zeros((len(sample), 4, SIDE, SIDE), np.float32)
 
     def vae_decode(self, latents: Array) -> Array:
