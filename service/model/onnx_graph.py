@@ -92,7 +92,7 @@ def _trace(
 ) -> ir.Model:
     free = {axis: torch.export.Dim(axis, min=1, max=MAX_BATCH) for axis in axes.values()}
     shapes = tuple({0: free[axes[name]]} for name in inputs)
-    with _quiet_exporter():
+    with quiet_exporter():
         program = torch.onnx.export(
             network,
             tuple(inputs.values()),
@@ -162,7 +162,7 @@ def _require_small_rest(graph: ir.Graph, path: Path) -> None:
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """The exporter warns about its own insides and about torchvision, which no network here uses."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

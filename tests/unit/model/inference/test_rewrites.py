@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from service.model.blocks import LlMIBlock, MixFFN, NamedConv, ResidualBlock, SeparableConv, Upsample
 from service.model.config import TINY
-from service.model.inference import lambda_layers as inference_lambdas
+from service.model.inference import positions as inference_positions
 from service.model.inference.blocks import FoldedLlMIBlock, GatedFFN
 from service.model.inference.convolutions import (
     Downsample,
@@ -20,6 +20,7 @@ from service.model.inference.convolutions import (
 )
 from service.model.inference.lambda_layers import FoldedInteractiveLambda, FoldedLocalLambda
 from service.model.inference.network import InferenceUNet
+from service.model.inference.positions import ConvolvedPositions, TiledPositions, positions_of
 from service.model.lambda_layers import InteractiveLambda, LocalLambda
 from service.model.unet import MoebiusUNet
 from tests.small_model import fill
@@ -73,7 +74,8 @@ def test_a_downsampling_layer() -> None:
 
 @pytest.mark.parametrize("side", [4, 8, 16, 20, 32])
 @pytest.mark.parametrize("kernel", [5, 15])
-def test_a_local_lambda_by_tiles_or_dense(side: int, kernel: int) -> None:
+def test_a_local_lambda_by_tiles_or_dense(side: int, kernel: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference_positions, "CONVOLUTION_COST", 1e9)
     layer = fill(LocalLambda(32, 8, side, kernel))
     x = torch.randn(2, 32, side, side)
     assert distance(FoldedLocalLambda.of(layer)(as_tokens(x)), as_tokens(layer(x))) < TOLERANCE
@@ -83,10 +85,28 @@ def test_a_local_lambda_by_tiles_or_dense(side: int, kernel: int) -> None:
 def test_the_size_of_a_tile_changes_nothing(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = fill(LocalLambda(32, 8, 16, 15))
     x = torch.randn(2, 32, 16, 16)
-    monkeypatch.setattr(inference_lambdas, "DENSE_SIDE", 0)
-    monkeypatch.setattr(inference_lambdas, "TILE", tile)
+    monkeypatch.setattr(inference_positions, "CONVOLUTION_COST", 1e9)
+    monkeypatch.setattr(inference_positions, "DENSE_SIDE", 0)
+    monkeypatch.setattr(inference_positions, "TILE", tile)
     folded = FoldedLocalLambda.of(layer)
+    assert isinstance(folded.positions, TiledPositions)
     assert folded.positions.tile == tile
+    assert distance(folded(as_tokens(x)), as_tokens(layer(x))) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "kind"), [(64, 32, ConvolvedPositions), (320, 64, TiledPositions)]
+)
+def test_a_local_lambda_takes_the_way_with_less_work(channels: int, side: int, kind: type) -> None:
+    filters = torch.randn(channels // 8, 15, 15)
+    assert isinstance(positions_of(filters, side, heads=8), kind)
+
+
+def test_a_narrow_local_lambda_by_convolution() -> None:
+    layer = fill(LocalLambda(16, 8, 32, 15))
+    x = torch.randn(2, 16, 32, 32)
+    folded = FoldedLocalLambda.of(layer)
+    assert isinstance(folded.positions, ConvolvedPositions)
     assert distance(folded(as_tokens(x)), as_tokens(layer(x))) < TOLERANCE
 
 
