@@ -41,9 +41,9 @@ RUN --mount=type=cache,target=/root/.cache \
 
 FROM ${PYTHON_IMAGE} AS service
 ENV PATH=/opt/moebius/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MOEBIUS_HOST=0.0.0.0
-# /models belongs to the service, so that a volume there does, too.
+# Both folders belong to the service, so that a volume there does, too.
 RUN useradd --no-log-init --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin moebius \
-    && install --directory --owner moebius --group moebius /models
+    && install --directory --owner moebius --group moebius /models /var/cache/moebius
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.licenses=Apache-2.0 \
@@ -63,7 +63,7 @@ HEALTHCHECK --interval=10s --timeout=10s --start-period=120s --start-interval=2s
 CMD ["edge"]
 
 FROM service AS worker
-ENV MOEBIUS_MODEL_STORE=/opt/model_store
+ENV MOEBIUS_MODEL_STORE=/opt/model_store MOEBIUS_CACHE_DIR=/var/cache/moebius
 COPY model_store /opt/model_store
 EXPOSE 9100
 HEALTHCHECK --interval=10s --timeout=10s --start-period=300s --start-interval=2s CMD ["moebius-ready", "worker"]

@@ -31,7 +31,7 @@ FROM_THE_POD = {"MOEBIUS_THREADS": "4"}
 # Given by other values of the chart, by Secrets, or for `moebius serve` alone.
 NO_SETTINGS_OF_THE_CHART = {
     *("port", "grpc_port", "metrics_port", "redis_url", "api_keys", "drain_timeout"),
-    *("model", "model_store", "backend", "device", "precision", "threads", "max_batch"),
+    *("model", "model_store", "backend", "device", "precision", "threads", "cores", "max_batch", "cache_dir"),
     *("sleeping_models", "models", "workers", "devices", "state_dir", "embedded_memory"),
 }
 DESCRIBED = ("type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "items")
