@@ -77,7 +77,7 @@ def measure(options: argparse.Namespace) -> StartReport:
     memory: list[Resident] = []
     for number in range(options.rounds + 1):
         whole, stages = _whole_service(own)
-        worker, edge, memory = _halves(own)
+        worker, edge, memory = _halves(own, with_memory=number == options.rounds)
         if number > 0:
             for name, took in zip(seconds, (whole, worker, edge), strict=True):
                 seconds[name].append(took)
@@ -123,8 +123,8 @@ def _whole_service(settings: Mapping[str, object]) -> tuple[float, list[Stage]]:
         return took, stages_of(log.read_text(encoding="utf-8").splitlines(), started)
 
 
-def _halves(settings: Mapping[str, object]) -> tuple[float, float, list[Resident]]:
-    """Seconds until a worker and until an edge alone are ready, and what each process holds."""
+def _halves(settings: Mapping[str, object], *, with_memory: bool) -> tuple[float, float, list[Resident]]:
+    """Seconds until a worker and until an edge alone are ready, and if asked for, what each process holds."""
     with (
         tempfile.TemporaryDirectory(prefix="moebius-start-", ignore_cleanup_errors=True) as folder,
         EmbeddedServer(Path(folder) / "state") as server,
@@ -140,7 +140,7 @@ def _halves(settings: Mapping[str, object]) -> tuple[float, float, list[Resident
                 _await(edge, port, "/readyz", log)
                 of_edge = time.perf_counter() - clock
                 pids = {"edge": edge.pid, "worker": worker.pid, "queue server": _queue_server_pid()}
-                return of_worker, of_edge, list(_memory(pids, port))
+                return of_worker, of_edge, list(_memory(pids, port)) if with_memory else []
 
 
 def _memory(pids: Mapping[str, int], port: int) -> Iterator[Resident]:
@@ -149,10 +149,19 @@ def _memory(pids: Mapping[str, int], port: int) -> Iterator[Resident]:
     image, mask = gradient_and_hole(SIDE)
     files = {"image": ("p.png", image), "mask": ("m.png", mask)}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=START_TIMEOUT, trust_env=False) as client:
+        fewest = _fewest_steps(client)
         for seed in range(REQUESTS):
-            client.post("/v1/inpaint", files=files, data={"seed": str(seed)}).raise_for_status()
+            data = {"seed": str(seed), "steps": str(fewest)}
+            client.post("/v1/inpaint", files=files, data=data).raise_for_status()
     time.sleep(SETTLE)
     yield from [Resident.of(pid, name, f"after {REQUESTS} requests") for name, pid in pids.items()]
+
+
+def _fewest_steps(client: httpx.Client) -> int:
+    """That the model takes: what is held does not depend on how many there are."""
+    (model,) = client.get("/v1/models").raise_for_status().json()["models"]
+    steps: list[int] = model["allowed_steps"] or [1]
+    return min(steps)
 
 
 @contextmanager

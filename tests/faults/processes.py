@@ -38,6 +38,11 @@ class FaultProcess:
         return (self.folder / "log").read_text()
 
     @property
+    def pid(self) -> int:
+        """Its process id; the launcher has become the process itself."""
+        return self._running.pid
+
+    @property
     def ended(self) -> bool:
         """Whether it does not run."""
         return self._running.poll() is not None
