@@ -15,6 +15,14 @@ from service.queue.embedded import EmbeddedServer
 from tests.queue_server import KINDS, QueueServer, running_server
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What engines keep between starts lies in a folder of the session, shared by its processes."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MOEBIUS_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def queue_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """One embedded server for the whole session."""

@@ -1,25 +1,25 @@
-"""The ONNX Runtime backend: three graphs of a model on the CPU or on a CUDA device. Needs no torch."""
+"""The ONNX Runtime backend: three graphs of a model on one of its execution providers. Needs no torch."""
 
 from __future__ import annotations
 
-import ctypes
-import os
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
+import numpy as np
 
 from service.artifacts import UNET_GRAPH, VAE_DECODER_GRAPH, VAE_ENCODER_GRAPH, Manifest
-from service.denoising import Array, LatentBatch, StepRows, graph_inputs
+from service.denoising import Array, LatentBatch, StepCoefficients, StepRows, graph_inputs
 from service.engine.base import EngineInfo, EngineLimits
-from service.engine.latent_engine import LatentEngine
+from service.engine.latent_engine import EncodedTile, LatentEngine
+from service.engine.onnx_capture import CapturedStep
+from service.engine.onnx_providers import InputRange, Provider, Shapes
+from service.engine.onnx_sessions import GraphSessions
+from service.engine.onnx_step import INPUTS, BoundStep
 from service.errors import ArtifactError
-from service.probe import check_probe
+from service.probe import ModelShape, check_probe
 from service.settings import Settings
 
-PRECISION = "fp32"  # weights stored in half precision are cast when the graphs are loaded
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
+GUIDED, UNGUIDED = 2.0, 1.0  # any scale that needs a negative row, and the one that needs none
 
 
 class OnnxEngine(LatentEngine):
@@ -29,32 +29,52 @@ class OnnxEngine(LatentEngine):
     """
 
     def __init__(self, folder: Path, manifest: Manifest, settings: Settings) -> None:
-        device = _choose_device(settings.device)
-        _require_precision(settings.precision)
+        provider, most, shape = Provider.chosen_by(settings), settings.max_batch, manifest.shape
         super().__init__(
-            EngineInfo.of(manifest, backend="onnxruntime", device=device, precision=PRECISION),
-            EngineLimits.up_to(settings.max_batch),
+            EngineInfo.of(
+                manifest, backend=provider.backend, device=provider.device, precision=provider.precision
+            ),
+            EngineLimits(tuple(range(1, most + 1))) if provider.captures else EngineLimits.up_to(most),
             manifest.latent_downscale,
         )
-        options = _session_options(settings.threads)
-        self._unet, self._encoder, self._decoder = (
-            _open_session(folder / graph, options, device)
-            for graph in (UNET_GRAPH, VAE_ENCODER_GRAPH, VAE_DECODER_GRAPH)
-        )
-        check_probe(manifest.probe, self, manifest.shape, precision=PRECISION)
+        self._shape = shape
+        sessions = GraphSessions(folder, manifest, provider, settings)
+        steps = InputRange(_step_shapes(shape, 1, UNGUIDED), _step_shapes(shape, most, GUIDED))
+        unet = sessions.open(UNET_GRAPH, steps, captures=provider.captures)
+        _require_interface(unet, folder)
+        self._step = (CapturedStep if provider.captures else BoundStep)(unet, provider.memory)
+        images = {"images": (3, shape.image_size, shape.image_size)}
+        latents = {"latents": (shape.latent_channels, shape.latent_side, shape.latent_side)}
+        self._encoder = sessions.open(VAE_ENCODER_GRAPH, _batches(images, most))
+        self._decoder = sessions.open(VAE_DECODER_GRAPH, _batches(latents, most))
+        check_probe(manifest.probe, self, shape, precision=provider.precision)
 
     def vae_encode(self, images: Array) -> Array:
         """Latents [N, 4, h, w] of images [N, 3, s, s] in [-1, 1]."""
         return _run(self._encoder, images=images)
 
-    def advance(self, on_device: LatentBatch, rows: StepRows) -> LatentBatch:
-        """The batch after a step."""
-        x, clean = self._unet.run(None, graph_inputs(on_device, rows))
-        return LatentBatch(x, clean, on_device.condition)
+    def place(self, batch: LatentBatch) -> Any:
+        """A batch on the device."""
+        return self._step.place(batch)
+
+    def advance(self, on_device: Any, rows: StepRows) -> Any:
+        """The batch after a step, on the device."""
+        return self._step.advance(on_device, rows)
+
+    def fetch(self, on_device: Any) -> LatentBatch:
+        """A batch on the host."""
+        return self._step.fetch(on_device)
 
     def vae_decode(self, latents: Array) -> Array:
         """Images [N, 3, s, s] of latents [N, 4, h, w]."""
         return _run(self._decoder, latents=latents)
+
+    def _warm(self, encoded: EncodedTile, count: int) -> None:
+        """Where CUDA graphs are used, the size's are captured first."""
+        if isinstance(self._step, CapturedStep):
+            guidance = UNGUIDED if self.info.is_distilled else GUIDED
+            self._step.capture(*_step_of(self._shape, count, guidance))
+        super()._warm(encoded, count)
 
 
 def _run(session: Any, **inputs: Array) -> Array:
@@ -62,73 +82,30 @@ def _run(session: Any, **inputs: Array) -> Array:
     return output
 
 
-def _session_options(threads: int) -> Any:
-    """All graph optimizations; threads that sleep when there is nothing to do, so that an idle worker costs
-    nothing.
-    """
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = threads or _usable_cores()
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
+def _step_of(shape: ModelShape, samples: int, guidance: float) -> tuple[LatentBatch, StepRows]:
+    """A step of empty samples, all at one guidance."""
+    side, latents = shape.latent_side, shape.latent_channels
+    channels = (latents, latents, shape.in_channels - latents)
+    batch = LatentBatch(*(np.zeros((samples, width, side, side), np.float32) for width in channels))
+    return batch, StepRows.of([StepCoefficients(0, 1.0, 0.0, guidance)] * samples)
 
 
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _step_shapes(shape: ModelShape, samples: int, guidance: float) -> Shapes:
+    inputs = graph_inputs(*_step_of(shape, samples, guidance))
+    return {name: array.shape for name, array in inputs.items()}
 
 
-def _open_session(path: Path, options: Any, device: str) -> Any:
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=_providers(device))
-    except Exception as error:  # the runtime's exceptions share no other base
+def _batches(one: Shapes, most: int) -> InputRange:
+    smallest, largest = ({name: (size, *rest) for name, rest in one.items()} for size in (1, most))
+    return InputRange(smallest, largest)
+
+
+def _require_interface(unet: Any, folder: Path) -> None:
+    """A graph of another release has other inputs: it computed a forward of the network, and no step."""
+    found = tuple(value.name for value in unet.get_inputs())
+    if set(found) != set(INPUTS):
         raise ArtifactError(
-            f"ONNX Runtime {onnxruntime.__version__} can't load {path}: {error}. Upgrade onnxruntime, or "
-            "fetch or export the model again."
-        ) from error
-    if device != "cpu" and CUDA not in session.get_providers():
-        raise ArtifactError(
-            f"ONNX Runtime could not use {device}, though its CUDA provider is installed: see its log "
-            "above. Check the driver, or use --device cpu."
-        )
-    return session
-
-
-def _providers(device: str) -> list[Any]:
-    if device == "cpu":
-        return [CPU]
-    index = int(device.partition(":")[2] or 0)
-    return [(CUDA, {"device_id": index}), CPU]
-
-
-def _choose_device(wanted: str) -> str:
-    has_provider = CUDA in onnxruntime.get_available_providers()
-    if has_provider and wanted != "cpu":
-        onnxruntime.preload_dlls()  # the CUDA libraries that pip installed beside the runtime
-    if wanted == "auto":
-        return "cuda" if has_provider and _has_cuda_device() else "cpu"
-    if wanted != "cpu" and not has_provider:
-        raise ArtifactError(
-            f"Device {wanted} was asked for, but this onnxruntime has only "
-            f"{onnxruntime.get_available_providers()}. Install moebius[gpu] instead of moebius[cpu], "
-            "or use --device cpu."
-        )
-    return wanted
-
-
-def _has_cuda_device() -> bool:
-    """Whether the CUDA driver is there and sees a device; the provider is listed even where none is."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    count = ctypes.c_int(0)
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
-
-
-def _require_precision(wanted: str) -> None:
-    if wanted not in {"auto", PRECISION}:
-        raise ArtifactError(
-            f"The onnxruntime backend computes in {PRECISION}, {wanted} was asked for. Use --precision "
-            f"{PRECISION}, or --backend torch."
+            f"{folder / UNET_GRAPH} was exported for another version of this program: its inputs are "
+            f"{', '.join(found)}, those of a denoising step are {', '.join(INPUTS)}. Run `moebius models export "
+            f"{folder.name}`, or pull the model again."
         )

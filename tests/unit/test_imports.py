@@ -59,7 +59,7 @@ TABLE = {
     "model": may(
         "errors artifacts denoising probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch"
     ),
-    "engine": may(f"{EVERYBODYS} sampling model artifacts denoising probe", "numpy onnxruntime torch"),
+    "engine": may(f"{EVERYBODYS} sampling model artifacts denoising probe", "numpy onnx onnxruntime pydantic torch"),
     "worker": may(f"{EVERYBODYS} exit_codes queue imaging engine artifacts", "numpy opentelemetry"),
     # The command line may import every part; its modules are split by what they start.
     "exit_codes": may(""),
@@ -76,8 +76,12 @@ TABLE = {
     "cli": may(f"{EVERYBODYS} {COMMANDS} edge worker", "typer"),
 }
 TRAINING_MAY = {"service.model", "service.engine", "service.imaging", "service.artifacts"}
-# They measure a step of the training, and are imported when it is measured.
-MEASURE_TRAINING = {"benchmarks/distillation_steps.py", "benchmarks/published_loop.py"}
+# They measure a step of the training, or take holes and scores of its evaluation, and are imported when they measure.
+MEASURE_TRAINING = {
+    "benchmarks/distillation_steps.py",
+    "benchmarks/published_loop.py",
+    "benchmarks/sampler_cases.py",
+}
 DATA_FOR_EVERYBODY = {"service.contracts", "service.errors", "service.settings"}
 
 
