@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -42,14 +43,17 @@ class Start:
 
 
 def measured_start(
-    choice: EngineChoice, model: str, store: Path, *, threads: int, batches: Sequence[int]
+    choice: EngineChoice, model: str, store: Path, *, threads: int, batches: Sequence[int], cache: Path
 ) -> Start:
-    """Start a process that opens the engine. `ArtifactError` with what it said if it could not."""
+    """Start a process that opens the engine, which keeps in `cache` what later starts can use. `ArtifactError` with
+    what it said if it could not.
+    """
     told = {"choice": asdict(choice), "model": model, "store": str(store), "threads": threads}
     told |= {"batches": sorted(batches), "started": monotonic()}
     finished = subprocess.run(
         [sys.executable, "-m", "benchmarks.cold_start", json.dumps(told)],
         cwd=ROOT,
+        env=os.environ | {"MOEBIUS_CACHE_DIR": str(cache)},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

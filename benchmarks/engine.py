@@ -6,14 +6,16 @@ Every engine runs the same seeds on the same crop, in turn, in one process. Queu
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cold_start import Start, measured_start
+from benchmarks.cold_start import measured_start
 from benchmarks.engine_choices import EngineChoice, add_choice_options, choices
-from benchmarks.engine_report import EngineReport, EngineRow, StepRow
+from benchmarks.engine_report import EngineReport, EngineRow, Starts, StepRow
 from benchmarks.engine_report import markdown as markdown
 from benchmarks.engine_tasks import Task, decoding, encoding, guided_step, whole_picture
 from benchmarks.hardware import gpu_name, hardware_line, usable_cores
@@ -44,16 +46,16 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """An engine that runs, how its process of its own started, and where and in what it computes."""
+    """An engine that runs, how processes of its own started, and where and in what it computes."""
 
     choice: EngineChoice
     engine: Engine
-    start: Start
+    starts: Starts
 
     @property
     def batches(self) -> Sequence[int]:
         """Batch sizes that there was memory for."""
-        return sorted(self.start.step_memory)
+        return sorted(self.starts.last.step_memory)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_choice_options(parser)
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="crops in a step")
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds; one before them warms up")
+    parser.add_argument("--starts", type=int, default=3, help="of each engine, after one with nothing cached")
     parser.add_argument("--steps", type=int, default=20, help="denoising steps of a picture")
     parser.add_argument("--threads", type=int, default=usable_cores(), help="of each backend on the CPU")
 
@@ -102,27 +105,34 @@ def _started(options: argparse.Namespace) -> tuple[list[Contender], dict[str, En
 
     All start by themselves before the first is opened here, so that they have the machine's memory.
     """
-    starts: dict[EngineChoice, Start] = {}
+    starts: dict[EngineChoice, Starts] = {}
     rows: dict[str, EngineRow] = {}
     for choice in choices(options.backends, options.devices):
         obstacle = choice.obstacle()
         try:
             if obstacle is None:
-                starts[choice] = measured_start(
-                    choice,
-                    options.model,
-                    Settings().model_store,
-                    threads=options.threads,
-                    batches=options.batches,
-                )
+                starts[choice] = _starts(choice, options)
         except ArtifactError as error:
             obstacle = error.detail
         rows[choice.name] = EngineRow(choice.name, obstacle)
     most = max(options.batches)
     return [
-        Contender(choice, choice.open(options.model, threads=options.threads, max_batch=most), start)
-        for choice, start in starts.items()
+        Contender(choice, choice.open(options.model, threads=options.threads, max_batch=most), found)
+        for choice, found in starts.items()
     ], rows
+
+
+def _starts(choice: EngineChoice, options: argparse.Namespace) -> Starts:
+    """One start with an empty cache, then some with what it has left there; memory by batch size in the last."""
+    store = Settings().model_store
+    with tempfile.TemporaryDirectory(prefix="moebius-engine-") as folder:
+        first, *others = (
+            measured_start(
+                choice, options.model, store, threads=options.threads, batches=batches, cache=Path(folder)
+            )
+            for batches in ([[1]] * options.starts + [options.batches])
+        )
+    return Starts(first.cold, Spread.of([start.cold for start in others]), others[-1])
 
 
 def compare(
@@ -191,13 +201,13 @@ def _row(
             of_product=ratios(rates, product),
             bytes=Spread.of(traffic),
             of_copy=ratios(traffic, copy),
-            memory=contender.start.step_memory.get(batch),
+            memory=contender.starts.last.step_memory.get(batch),
         )
 
     return EngineRow(
         engine=name,
         obstacle=None,
-        start=contender.start,
+        starts=contender.starts,
         encode=Spread.of(encode),
         decode=Spread.of(decode),
         picture=Spread.of(seconds[Timed(name, "picture")]),

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from service.engine.base import Engine
 from service.engine.selection import open_engine
@@ -13,36 +14,53 @@ from service.settings import Settings
 
 BACKENDS = ("onnxruntime", "torch", "dummy")
 PRECISIONS = ("fp32", "fp16", "bf16")
+PROVIDERS = ("auto", "cpu", "cuda", "tensorrt", "openvino")
 DEVICES = ("cpu", "cuda")
-Precise = tuple[str, str]  # a backend and its precision
-DEFAULTS: Mapping[str, Sequence[Precise]] = {
-    "cpu": (("onnxruntime", "fp32"), ("torch", "fp32"), ("torch", "bf16")),
-    "cuda": (
-        ("onnxruntime", "fp32"),
-        ("onnxruntime", "fp16"),
-        ("torch", "fp32"),
-        ("torch", "fp16"),
-        ("torch", "bf16"),
-    ),
-}
 BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
 NO_GPU = "no GPU"
 NO_BF16 = "this CPU has no bf16 instructions"
 
 
+class Computing(NamedTuple):
+    """A backend, its precision, and what ONNX Runtime computes with."""
+
+    backend: str
+    precision: str = "fp32"
+    provider: str = "auto"
+
+
+DEFAULTS: Mapping[str, Sequence[Computing]] = {
+    "cpu": (Computing("onnxruntime"), Computing("torch"), Computing("torch", "bf16")),
+    "cuda": (
+        Computing("onnxruntime"),
+        Computing("onnxruntime", "fp16"),
+        Computing("onnxruntime", "fp16", "tensorrt"),
+        Computing("torch"),
+        Computing("torch", "fp16"),
+        Computing("torch", "bf16"),
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """A backend in a precision on a device; `is_default` if the command line did not name it."""
+    """A way to compute on a device; `is_default` if the command line did not name it."""
 
     backend: str
     precision: str
     device: str
+    provider: str = "auto"
     is_default: bool = True
 
     @property
     def name(self) -> str:
         """As tables show it."""
-        return f"{self.backend} {self.precision}, {self.device}"
+        return f"{self.computing}, {self.device}"
+
+    @property
+    def computing(self) -> str:
+        """Its name without the device."""
+        return " ".join([self.backend, self.precision, *([] if self.provider == "auto" else [self.provider])])
 
     def obstacle(self) -> str | None:
         """Why it is not measured here, as far as that is known before it is tried."""
@@ -58,6 +76,7 @@ class EngineChoice:
             "model": model,
             "backend": self.backend,
             "precision": self.precision,
+            "provider": self.provider,
             "device": self.device,
             "threads": threads,
             "max_batch": max_batch,
@@ -73,21 +92,21 @@ def add_choice_options(parser: ArgumentParser) -> None:
         "--backends",
         type=_backends,
         default=None,
-        help="separated by commas, onnxruntime:fp32,torch:bf16 say; left out, those that suit each device",
+        help="separated by commas, torch:bf16,onnxruntime:fp16:tensorrt say; left out, those that suit each device",
     )
     parser.add_argument("--devices", type=_devices, default=DEVICES, help="separated by commas: cpu, cuda")
 
 
 def choices(
-    backends: Sequence[Precise] | None,
+    backends: Sequence[Computing] | None,
     devices: Sequence[str],
-    defaults: Mapping[str, Sequence[Precise]] = DEFAULTS,
+    defaults: Mapping[str, Sequence[Computing]] = DEFAULTS,
 ) -> list[EngineChoice]:
     """The named backends, or those that suit it, on every device."""
     return [
-        EngineChoice(backend, precision, device, is_default=backends is None)
+        EngineChoice(one.backend, one.precision, device, one.provider, is_default=backends is None)
         for device in devices
-        for backend, precision in (defaults[device] if backends is None else backends)
+        for one in (defaults[device] if backends is None else backends)
     ]
 
 
@@ -105,18 +124,21 @@ def has_bf16() -> bool:
     return any(instruction in words for instruction in BF16_INSTRUCTIONS)
 
 
-def _backends(text: str) -> tuple[Precise, ...]:
-    return tuple(_backend(word.strip()) for word in text.split(","))
+def _backends(text: str) -> tuple[Computing, ...]:
+    return tuple(_computing(word.strip()) for word in text.split(","))
 
 
-def _backend(word: str) -> Precise:
-    backend, _, precision = word.partition(":")
-    precision = precision or "fp32"
-    if backend not in BACKENDS or precision not in PRECISIONS:
+def _computing(word: str) -> Computing:
+    parts = word.split(":")
+    allowed = (BACKENDS, PRECISIONS, PROVIDERS)
+    if len(parts) > len(allowed) or any(
+        part not in names for part, names in zip(parts, allowed, strict=False)
+    ):
         raise ArgumentTypeError(
-            f"{word!r} is no backend: give {', '.join(BACKENDS)}, and after a colon {', '.join(PRECISIONS)}"
+            f"{word!r} is no backend: give {', '.join(BACKENDS)}, after a colon {', '.join(PRECISIONS)}, and after "
+            f"another {', '.join(PROVIDERS)}"
         )
-    return backend, precision
+    return Computing(*parts)
 
 
 def _devices(text: str) -> tuple[str, ...]:

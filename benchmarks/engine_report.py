@@ -29,6 +29,17 @@ class StepRow:
 
 
 @dataclass(frozen=True)
+class Starts:
+    """In processes of its own: seconds of the first cold start, with nothing cached, of those after it, and the parts
+    of the last.
+    """
+
+    first: float
+    cold: Spread
+    last: Start
+
+
+@dataclass(frozen=True)
 class EngineRow:
     """One engine, or why it was not measured. Seconds of encoding, decoding and a whole picture of one crop; operations
     a second of a large product in its precision and bytes a second of a large copy.
@@ -36,7 +47,7 @@ class EngineRow:
 
     engine: str
     obstacle: str | None
-    start: Start | None = None
+    starts: Starts | None = None
     encode: Spread | None = None
     decode: Spread | None = None
     picture: Spread | None = None
@@ -67,8 +78,9 @@ def markdown(report: EngineReport, command: str) -> str:
     lines = heading(f"Engines on {report.model}", f"{report.hardware}; GPU: {report.gpu}", command)
     lines += [
         f"{report.threads} threads on a CPU; {packages}; {report.rounds} rounds, everything in turn in one process: "
-        "median (least - most). Start and memory are those of a process of its own each; memory is the process's, on a "
-        "GPU all that is taken of it.",
+        "median (least - most). Starts and memory are those of processes of its own: one start with nothing cached, "
+        "then some with what it has left, of the last of which the parts are told; memory is the process's, on a GPU "
+        "all that is taken of it.",
         "",
         *_starts(report),
         f"Work as published: a guided step of one crop is {report.work_flops / 1e9:,.1f} GFLOP and "
@@ -86,10 +98,11 @@ def markdown(report: EngineReport, command: str) -> str:
 def _starts(report: EngineReport) -> list[str]:
     titles = (
         "engine",
-        "until opened, s",
+        "cold start, nothing cached, s",
+        "cold start, s",
+        "of it until opened, s",
         "warm-up, s",
         "first step, s",
-        "cold start, s",
         "memory then, MiB",
         "encode, ms",
         "decode, ms",
@@ -101,12 +114,14 @@ def _starts(report: EngineReport) -> list[str]:
 
 
 def _start_cells(row: EngineRow) -> Sequence[str]:
-    if row.start is None:
+    if row.starts is None:
         return row.engine, f"not measured: {row.obstacle}"
-    start = row.start
+    start = row.starts.last
     return (
         row.engine,
-        *(f"{seconds:.2f}" for seconds in (start.opened, start.warm_up, start.first_step, start.cold)),
+        f"{row.starts.first:.2f}",
+        row.starts.cold.text(2),
+        *(f"{seconds:.2f}" for seconds in (start.opened, start.warm_up, start.first_step)),
         f"{start.idle:,.0f}",
         _text(row.encode, 1e3, 1),
         _text(row.decode, 1e3, 1),
@@ -133,7 +148,7 @@ def _steps(report: EngineReport) -> list[str]:
 
 
 def _step_cells(row: EngineRow) -> Iterable[Sequence[str]]:
-    if row.start is None:
+    if row.starts is None:
         yield row.engine, f"not measured: {row.obstacle}"
     for step in row.steps:
         yield (

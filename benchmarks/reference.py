@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.engine_choices import EngineChoice, add_choice_options, choices, has_gpu
+from benchmarks.engine_choices import Computing, EngineChoice, add_choice_options, choices, has_gpu
 from benchmarks.engine_tasks import Task
 from benchmarks.hardware import gpu_name, hardware_line, usable_cores
 from benchmarks.measuring import Spread, ratios, seconds_in_turn
@@ -30,9 +30,14 @@ if TYPE_CHECKING:
 
 PACKAGES = ("numpy", "onnxruntime", "torch")
 SIZE_NAMES = ("full", "nano", "tiny")
-BACKENDS = {
-    "cpu": (("onnxruntime", "fp32"), ("torch", "fp32")),
-    "cuda": (("onnxruntime", "fp16"), ("torch", "fp16"), ("torch", "bf16")),
+BACKENDS: Mapping[str, Sequence[Computing]] = {
+    "cpu": (Computing("onnxruntime"), Computing("torch")),
+    "cuda": (
+        Computing("onnxruntime", "fp16"),
+        Computing("onnxruntime", "fp16", "tensorrt"),
+        Computing("torch", "fp16"),
+        Computing("torch", "bf16"),
+    ),
 }
 BATCHES: Mapping[str, Sequence[int]] = {"cpu": (1,), "cuda": (1, 2, 4, 8, 16, 32)}
 SHORT_CALL = (
@@ -125,7 +130,7 @@ def measure_device(folder: Path, device: str, options: argparse.Namespace) -> li
 
 
 def _absent(choice: EngineChoice, obstacle: str) -> ContenderRow:
-    return ContenderRow(f"{choice.backend} {choice.precision}", choice.device, obstacle)
+    return ContenderRow(choice.computing, choice.device, obstacle)
 
 
 def compare(

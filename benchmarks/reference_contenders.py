@@ -46,7 +46,7 @@ def ours(choice: EngineChoice, folder: Path, *, max_batch: int, threads: int, st
     engine = choice.open(folder.name, threads=threads, max_batch=max_batch, model_store=folder.parent)
     engine.warmup()
     return Contender(
-        name=f"{choice.backend} {choice.precision}",
+        name=choice.computing,
         guided_step=lambda count: guided_step(engine, count),
         encoding=lambda: encoding(engine),
         decoding=lambda: decoding(engine),

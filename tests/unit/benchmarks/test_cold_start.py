@@ -16,7 +16,7 @@ DUMMY = EngineChoice("dummy", "fp32", "cpu")
 
 
 def test_a_process_of_its_own_tells_its_start_and_its_memory(tmp_path: Path) -> None:
-    start = measured_start(DUMMY, "any", tmp_path, threads=1, batches=[1, 4])
+    start = measured_start(DUMMY, "any", tmp_path, threads=1, batches=[1, 4], cache=tmp_path / "cache")
     assert start.opened > 0.05  # a new interpreter and numpy at least
     assert start.cold == start.opened + start.warm_up + start.first_step
     assert list(start.step_memory) == [1, 4]
@@ -26,7 +26,14 @@ def test_a_process_of_its_own_tells_its_start_and_its_memory(tmp_path: Path) -> 
 
 def test_an_engine_that_can_t_be_opened_says_why(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError) as told:
-        measured_start(EngineChoice("onnxruntime", "fp32", "cpu"), "gone", tmp_path, threads=1, batches=[1])
+        measured_start(
+            EngineChoice("onnxruntime", "fp32", "cpu"),
+            "gone",
+            tmp_path,
+            threads=1,
+            batches=[1],
+            cache=tmp_path,
+        )
     assert "gone" in told.value.detail
 
 

@@ -41,6 +41,7 @@ def test_the_report_has_a_column_for_each_part_and_a_table_of_what_they_contain(
     assert "the model's own number of steps" in text
 
 
+@pytest.mark.slow
 def test_a_whole_service_is_asked_over_http(tmp_path: Path) -> None:
     command = [
         sys.executable,

@@ -13,8 +13,10 @@ import pytest
 from benchmarks import engine as benchmark
 from benchmarks import roofline
 from benchmarks.cold_start import Start
-from benchmarks.engine import Contender, compare, pictures_a_second
+from benchmarks.engine import Contender, compare, markdown, pictures_a_second
 from benchmarks.engine_choices import EngineChoice
+from benchmarks.engine_report import EngineReport, EngineRow, Starts, StepRow
+from benchmarks.measuring import Spread
 from benchmarks.published_work import Work
 from service.engine.dummy import DummyEngine
 from service.settings import Settings
@@ -24,7 +26,8 @@ FIRST, SECOND = EngineChoice("dummy", "fp32", "cpu"), EngineChoice("dummy", "bf1
 
 
 def contender(choice: EngineChoice, memory: dict[int, float]) -> Contender:
-    return Contender(choice, DummyEngine(Settings(), image_size=64), Start(1.0, 0.5, 0.25, 100.0, memory))
+    starts = Starts(3.0, Spread(1.5, 1.75, 2.0), Start(1.0, 0.5, 0.25, 100.0, memory))
+    return Contender(choice, DummyEngine(Settings(), image_size=64), starts)
 
 
 def test_every_engine_has_its_steps_at_the_batch_sizes_that_there_was_memory_for(
@@ -48,6 +51,27 @@ def test_every_engine_has_its_steps_at_the_batch_sizes_that_there_was_memory_for
             assert step.of_copy.least > 0
 
 
+def test_the_report_says_what_was_not_measured_and_why() -> None:
+    one = Spread(1.0, 1.0, 1.0)
+    step = StepRow(2, one.times(0.1), one, one.times(9), one.times(4e9), one.times(0.25), one, one, 1234.5)
+    starts = Starts(3.0, Spread(1.5, 1.75, 2.0), Start(1.0, 0.5, 0.25, 100.0, {2: 1234.5}))
+    rows = [
+        EngineRow("a, cpu", None, starts, one, one, one, one, one, (step,)),
+        EngineRow("b, cuda", "no GPU"),
+    ]
+    text = markdown(
+        EngineReport("m", "a machine", "none", 2, 3, 20, {"torch": "2"}, 6.5e9, 0.9e9, rows), "the command"
+    )
+    assert "Hardware: a machine; GPU: none." in text
+    assert "| a, cpu | 3.00 | 1.75 (1.50 - 2.00) | 1.00 | 0.50 | 0.25 | 100 |" in text
+    assert (
+        "| a, cpu | 2 | 100.0 (100.0 - 100.0) | 1.00 (1.00 - 1.00) | 9.00 (9.00 - 9.00) | 4 (4 - 4) | 25% |"
+        in text
+    )
+    assert text.count("| b, cuda | not measured: no GPU |") == 2
+    assert "a guided step of one crop is 6.5 GFLOP and 0.90 GB" in text
+
+
 def test_pictures_a_second_count_steps_together_and_coding_apart() -> None:
     assert pictures_a_second(4, [0.2], [0.1], [0.4], steps=10) == [pytest.approx(4 / (2.0 + 4 * 0.5))]
 
@@ -65,7 +89,18 @@ def test_the_command_measures_a_model_and_writes_its_numbers(small_model: Path, 
         "1",
         "2",
     ]
-    command += ["--backends", "onnxruntime,torch", "--rounds", "1", "--steps", "2", "--threads", "1"]
+    command += [
+        "--backends",
+        "onnxruntime,torch",
+        "--rounds",
+        "1",
+        "--steps",
+        "2",
+        "--threads",
+        "1",
+        "--starts",
+        "1",
+    ]
     environment = os.environ | {"MOEBIUS_MODEL_STORE": str(small_model.parent), "CUDA_VISIBLE_DEVICES": ""}
     finished = subprocess.run(
         [*command, "--output", str(tmp_path)],
@@ -80,7 +115,7 @@ def test_the_command_measures_a_model_and_writes_its_numbers(small_model: Path, 
     on_cpu, on_gpu = report["rows"][:2], report["rows"][2:]
     assert [row["engine"] for row in on_cpu] == ["onnxruntime fp32, cpu", "torch fp32, cpu"]
     assert all([step["batch"] for step in row["steps"]] == [1, 2] for row in on_cpu)
-    assert all(row["start"]["opened"] > 0 and row["steps"][0]["memory"] > 0 for row in on_cpu)
+    assert all(row["starts"]["last"]["opened"] > 0 and row["steps"][0]["memory"] > 0 for row in on_cpu)
     assert [(row["obstacle"], row["steps"]) for row in on_gpu] == [("no GPU", [])] * 2
     text = (tmp_path / "engine.md").read_text()
     assert finished.stdout.strip() == text.strip()

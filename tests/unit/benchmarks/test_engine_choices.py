@@ -17,12 +17,16 @@ def parsed(*words: str) -> Namespace:
 
 
 def test_named_backends_are_taken_on_every_device_in_fp32_if_nothing_else_is_said() -> None:
-    options = parsed("--backends", "torch:bf16, onnxruntime", "--devices", "cpu,cuda")
+    options = parsed(
+        "--backends", "torch:bf16, onnxruntime,onnxruntime:fp16:tensorrt", "--devices", "cpu,cuda"
+    )
     assert [choice.name for choice in choices(options.backends, options.devices)] == [
         "torch bf16, cpu",
         "onnxruntime fp32, cpu",
+        "onnxruntime fp16 tensorrt, cpu",
         "torch bf16, cuda",
         "onnxruntime fp32, cuda",
+        "onnxruntime fp16 tensorrt, cuda",
     ]
 
 
@@ -35,7 +39,14 @@ def test_left_out_each_device_has_what_suits_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--backends", "tensorflow"), ("--backends", "torch:int8"), ("--devices", "tpu")]
+    "words",
+    [
+        ("--backends", "tensorflow"),
+        ("--backends", "torch:int8"),
+        ("--backends", "onnxruntime:fp32:coreml"),
+        ("--backends", "torch:fp32:auto:more"),
+        ("--devices", "tpu"),
+    ],
 )
 def test_an_unknown_engine_is_refused(words: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

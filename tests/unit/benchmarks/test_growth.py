@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_each_point_of_an_axis_is_measured_and_a_hole_is_a_crop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "SHORT_CALL", 0.0)
+    monkeypatch.setattr(growth, "HOLED_SIDE", 1024)
     options = Namespace(
         batches=[1, 3], megapixels=[0.25, 0.5], holes=[1, 4], steps=[2, 5], usual_steps=2, rounds=1
     )
