@@ -28,6 +28,7 @@ NAMES = {
     "capacity": "devices, queue servers and money for a rate, from the results of the others",
     "simulation_check": "the simulation of a fleet beside the real system",
     "independence": "a picture alone and in every company",
+    "samplers": "how far few steps end from many, by sampler and spacing, and what a picture takes",
     "start": "seconds until the service is ready, where they go, and memory when idle",
     "soak": "memory and keys under steady load",
     "distillation": "a training step, with and without cached latents, beside the published loop's structure",

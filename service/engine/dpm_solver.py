@@ -36,10 +36,14 @@ def dpm_solver_timesteps(steps: int, strength: float) -> tuple[int, ...]:
     count = steps_left(steps, strength)
     lambdas = half_log_snr()
     first = round(TRAINING_STEPS * strength) - 1
-    even = np.linspace(lambdas[first], lambdas[0], count + 1)[:-1]
+    return nearest_timesteps(np.linspace(lambdas[first], lambdas[0], count + 1)[:-1])
+
+
+def nearest_timesteps(wanted: npt.NDArray[np.float64]) -> tuple[int, ...]:
+    """The timesteps nearest to rising half log-SNRs, each once: late ones, which lie close, move up for each other."""
     timesteps: list[int] = []
-    for value in even[::-1]:  # from the last, where several of many steps would meet in one timestep
-        nearest = int(np.abs(lambdas - value).argmin())
+    for value in wanted[::-1]:
+        nearest = int(np.abs(half_log_snr() - value).argmin())
         timesteps.append(max(nearest, timesteps[-1] + 1) if timesteps else nearest)
     return tuple(reversed(timesteps))
 

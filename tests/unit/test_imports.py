@@ -59,7 +59,10 @@ TABLE = {
     "model": may(
         "errors artifacts denoising probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch"
     ),
-    "engine": may(f"{EVERYBODYS} sampling model artifacts denoising probe", "numpy onnx onnxruntime pydantic torch"),
+    "engine": may(
+        f"{EVERYBODYS} cores sampling model artifacts denoising probe",
+        "numpy onnx onnxruntime pydantic torch",
+    ),
     "worker": may(f"{EVERYBODYS} exit_codes queue imaging engine artifacts", "numpy opentelemetry"),
     # The command line may import every part; its modules are split by what they start.
     "exit_codes": may(""),
