@@ -35,11 +35,11 @@ StartWorker = Callable[..., RunningWorker]
 
 
 class Barrier:
-    """A fault that holds the calls with a magenta picture until it is lifted, and counts the items that passed."""
+    """A fault that holds the calls with a magenta picture until it is `lifted`, and counts the items that passed."""
 
-    def __init__(self) -> None:
+    def __init__(self, lifted: threading.Event) -> None:
         self.reached = threading.Event()
-        self.lifted = threading.Event()
+        self.lifted = lifted
         self.passed = 0
 
     def __call__(self, items: Sequence[Any]) -> None:
@@ -50,12 +50,20 @@ class Barrier:
 
 
 @pytest.fixture
-def barrier() -> Barrier:
-    return Barrier()
+def lifted(start_worker: StartWorker) -> Iterator[threading.Event]:
+    """It is set at the test's end at last, before the workers are ended."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 @pytest.fixture
-def start_held(start_worker: StartWorker, barrier: Barrier) -> Iterator[StartWorker]:
+def barrier(lifted: threading.Event) -> Barrier:
+    return Barrier(lifted)
+
+
+@pytest.fixture
+def start_held(start_worker: StartWorker, barrier: Barrier) -> StartWorker:
     """Starts a worker whose VAE is held in the call that is named."""
 
     def start(call: str, **changes: Any) -> RunningWorker:
@@ -63,8 +71,7 @@ def start_held(start_worker: StartWorker, barrier: Barrier) -> Iterator[StartWor
         running.engine.faults[call] = barrier
         return running
 
-    yield start
-    barrier.lifted.set()  # before the workers are ended
+    return start
 
 
 async def run_together(running: RunningWorker, client: QueueClient, *jobs: Job) -> None:
@@ -127,16 +134,23 @@ class TestBesideSteps:
             running.end(drain=True)
         assert pictures[0] == pictures[1]
 
-    async def test_whole_requests_wait_until_all_their_items_are_encoded(
-        self, client: QueueClient, new_job: NewJob, start_worker: StartWorker
+    async def test_a_whole_request_waits_until_all_its_crops_are_encoded(
+        self, client: QueueClient, new_job: NewJob, start_worker: StartWorker, lifted: threading.Event
     ) -> None:
         running = start_worker(overlap="on", batching="request")
-        submitted = [new_job(steps=4, **two_holes()) for _ in range(3)]
-        for job in submitted:
-            await client.submit(job)
-        for job in submitted:
-            assert (await client.wait(job.id, CLIENT)).pictures
-        assert all(size % 2 == 0 for size in running.engine.batches)
+
+        def hold_the_second(_tiles: Sequence[Any]) -> None:
+            assert len(running.engine.encoded) == 1 or lifted.wait(PATIENCE)
+
+        running.engine.faults["encode"] = hold_the_second
+        job = new_job(steps=4, **two_holes())
+        await client.submit(job)
+        await until(lambda: len(running.engine.encoded) == 2)
+        await until_reports(running, 5)
+        assert running.engine.steps == 0
+        lifted.set()
+        assert (await client.wait(job.id, CLIENT)).pictures
+        assert running.engine.batches == [2] * 4
 
     async def test_what_the_decoder_can_t_keep_up_with_waits_for_it_and_in_the_queue(
         self, client: QueueClient, new_job: NewJob, start_held: StartWorker, barrier: Barrier
@@ -284,20 +298,30 @@ class TestFaults:
 
 class TestEndings:
     async def test_a_job_cancelled_before_its_decode_began_is_never_decoded(
-        self, client: QueueClient, new_job: NewJob, start_held: StartWorker, barrier: Barrier
+        self,
+        client: QueueClient,
+        new_job: NewJob,
+        start_held: StartWorker,
+        barrier: Barrier,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
+        caplog.set_level("INFO", "service.worker.turns")
         running = start_held("decode")
-        decoding, cancelled = new_job(image=POISON, steps=20), new_job(steps=40)
+        decoding, cancelled, later = new_job(image=POISON, steps=20), new_job(steps=40), new_job()
         await run_together(running, client, decoding, cancelled)
         running.engine.gate.set()
         await until(lambda: sum(running.engine.batches) == 60)
         await client.cancel(cancelled.id, CLIENT)
         await until(lambda: running.held == (decoding.id,))
+        caplog.clear()
+        await client.submit(later)
+        await until(lambda: caplog.records)  # the loop has taken it in, so it knows of the cancel
         barrier.lifted.set()
-        assert (await client.wait(decoding.id, CLIENT)).pictures
+        for job in (decoding, later):
+            assert (await client.wait(job.id, CLIENT)).pictures
         with pytest.raises(JobCancelled):
             await client.wait(cancelled.id, CLIENT)
-        assert barrier.passed == 1
+        assert barrier.passed == 2
 
     async def test_a_worker_told_to_stop_decodes_what_it_holds(
         self, client: QueueClient, new_job: NewJob, start_held: StartWorker, barrier: Barrier
@@ -322,6 +346,7 @@ class TestEndings:
         await until(barrier.reached.is_set)
         running.worker.stop(drain=False)
         await until_status(client, job, Status.QUEUED)
+        running.thread.join(1.0)
         assert running.thread.is_alive(), "the call must come back before the engine is closed"
         barrier.lifted.set()
         running.thread.join(PATIENCE)

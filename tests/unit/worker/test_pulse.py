@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.worker.pulse import MOVES_WITHIN, PATIENCE, Pulse
+from service.worker.pulse import MOVES_WITHIN, PATIENCE, Lane, Pulse
 
 LEASE = 15.0
 
@@ -67,6 +67,38 @@ def test_a_call_that_came_back_is_forgotten_even_if_it_failed(pulse: Pulse, cloc
         fail()
     assert verdict(pulse) == KEPT
     assert pulse.moves
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_call_that_hangs_in_either_lane_counts_though_the_other_one_moves(
+    pulse: Pulse, clock: Clock, lane: Lane
+) -> None:
+    (other,) = set(Lane) - {lane}
+    verdicts = []
+    with pulse.device_call(expected=0.01, lane=lane):
+        for clock.now in (LEASE, LEASE + 0.1, 2 * LEASE + 0.1):
+            with pulse.device_call(expected=0.01, lane=other):
+                pass
+            verdicts.append((verdict(pulse), pulse.moves))
+    assert verdicts == [(KEPT, True), (LOST, False), (HUNG, False)]
+    assert verdict(pulse) == KEPT
+
+
+def test_a_slow_call_does_not_excuse_a_quick_one_that_hangs(pulse: Pulse, clock: Clock) -> None:
+    with pulse.device_call(100.0, Lane.VAE), pulse.device_call(0.01, Lane.STEP):
+        clock.now = 2 * LEASE + 0.1
+        assert verdict(pulse) == HUNG
+
+
+def test_calls_of_both_lanes_know_that_they_met_and_others_that_they_did_not(pulse: Pulse) -> None:
+    with pulse.device_call(1.0, Lane.VAE) as decode:
+        with pulse.device_call(1.0, Lane.STEP) as step:
+            pass
+        assert step.beside
+    assert decode.beside, "also where the other one is over"
+    with pulse.device_call(1.0, Lane.STEP) as alone:
+        pass
+    assert not alone.beside
 
 
 def test_a_loop_that_does_nothing_does_not_move_until_it_beats(pulse: Pulse, clock: Clock) -> None:

@@ -22,8 +22,18 @@ def job(
     decoding: int = 0,
     running: tuple[int, ...] = (),
     waiting_since: int = 0,
+    unencoded: int = 0,
+    encoding: int = 0,
+    sharing: int = 0,
+    undecoded: int = 0,
 ) -> JobView:
-    return JobView(identity, order, weight, ready + decoding, ready, running, waiting_since)
+    """`decoding`: items whose picture is not there yet. Crops that are `unencoded` or `encoding` are an item each, and
+    `sharing` are further items of theirs: of other candidates.
+    """
+    places = ready + decoding + unencoded + encoding + sharing
+    return JobView(
+        identity, order, weight, places, ready, running, waiting_since, unencoded, encoding, undecoded
+    )
 
 
 class TestJoining:
@@ -113,6 +123,66 @@ class TestClaiming:
         assert plan([], Limits(places=8), stopping=True).claim == 0
         assert plan([job(ready=640)], Limits(places=8), stopping=True).claim == 0
 
+    def test_a_free_place_that_waits_for_the_vae_is_as_good_as_taken(self) -> None:
+        assert plan([job(unencoded=1, encoding=2)], Limits(places=8)).claim == 5
+
+    def test_while_the_vae_is_in_a_call_no_job_that_must_run_alone_is_claimed(self) -> None:
+        limits = Limits(places=8)
+        assert plan([], limits, vae_busy=True) == Plan(join=(), claim=8, idle=False)
+        assert plan([], limits, draining=True, vae_busy=True).claim == 0
+
+
+class TestEncoding:
+    def test_crops_are_encoded_for_the_free_places(self) -> None:
+        assert plan([job(unencoded=9)], Limits(places=4)).encode == ("a",) * 4
+
+    def test_items_that_are_ready_or_in_the_vae_need_no_further_crop(self) -> None:
+        assert plan([job(ready=1, encoding=2, unencoded=7)], Limits(places=4)).encode == ("a",)
+
+    def test_nothing_is_encoded_for_places_that_stay_taken(self) -> None:
+        assert plan([job(running=(9,) * 4, unencoded=3)], Limits(places=4)).encode == ()
+
+    def test_crops_are_encoded_for_places_that_are_left_by_then(self) -> None:
+        jobs = [job(running=(1, 2, 3, 9), unencoded=7)]
+        assert plan(jobs, Limits(places=4, encode_steps=2)).encode == ("a", "a")
+
+    def test_the_first_crop_of_a_newcomer_is_encoded_though_no_place_will_be_free(self) -> None:
+        jobs = [job(running=(9,) * 4, ready=3), job("new", order=2, unencoded=5)]
+        assert plan(jobs, Limits(places=4)).encode == ("new",)
+
+    def test_a_newcomer_goes_ahead_of_a_big_jobs_further_crops(self) -> None:
+        jobs = [job(running=(9, 9, 1), unencoded=7), job("new", order=2, weight=BATCH, unencoded=1)]
+        assert plan(jobs, Limits(places=4, encode_steps=1)).encode == ("new", "a")
+
+    def test_the_last_crop_serves_all_candidates(self) -> None:
+        assert plan([job(unencoded=2, sharing=8)], Limits(places=4)).encode == ("a", "a")
+        assert plan([job(encoding=1, unencoded=1, sharing=8)], Limits(places=4)).encode == ("a",)
+        assert plan([job(encoding=1, sharing=9)], Limits(places=4)).encode == ()
+
+    def test_big_jobs_share_the_vae_by_weight(self) -> None:
+        jobs = [job("batch", weight=BATCH, unencoded=99), job("now", order=2, unencoded=99)]
+        encodes = plan(jobs, Limits(places=10)).encode
+        assert (encodes.count("now"), encodes.count("batch")) == (8, 2)
+
+    def test_held_jobs_are_encoded_while_draining_and_while_stopping(self) -> None:
+        jobs = [job(unencoded=1)]
+        assert plan(jobs, Limits(places=4), draining=True).encode == ("a",)
+        assert plan(jobs, Limits(places=4), stopping=True).encode == ("a",)
+
+
+class TestDecodingBehind:
+    def test_a_batch_may_wait_for_the_decoder(self) -> None:
+        jobs = [job(ready=9, undecoded=4)]
+        assert plan(jobs, Limits(places=4)).join == ("a",) * 4
+
+    def test_as_many_places_stay_empty_as_more_items_wait_for_it(self) -> None:
+        jobs = [job(ready=9, running=(5,), undecoded=6)]
+        assert plan(jobs, Limits(places=4)).join == ("a",)
+
+    def test_nothing_is_claimed_while_more_wait_for_it(self) -> None:
+        assert plan([job(undecoded=4)], Limits(places=4)).claim == 4
+        assert plan([job(undecoded=5)], Limits(places=4)).claim == 0
+
 
 class TestWholeRequests:
     limits = Limits(places=4, batching="request", prepare_steps=2)
@@ -127,6 +197,10 @@ class TestWholeRequests:
     def test_a_batch_waits_for_what_was_claimed_with_it_and_claims_no_more(self) -> None:
         planned = plan([job(ready=1), job("b", order=2, decoding=1)], self.limits)
         assert planned == Plan(join=(), claim=0, idle=False)
+
+    def test_a_batch_waits_for_the_crops_of_its_requests(self) -> None:
+        jobs = [job(ready=1, encoding=1), job("b", order=2, ready=1)]
+        assert plan(jobs, self.limits) == Plan(join=(), claim=0, idle=False)
 
     def test_a_batch_that_is_full_waits_for_nobody(self) -> None:
         assert len(plan([job(ready=4), job("b", order=2, decoding=1)], self.limits).join) == 4
@@ -164,11 +238,56 @@ views = st.builds(
     waiting_since=st.integers(0, 9),
 )
 held_jobs = st.lists(views, max_size=10)
+vae_views = st.builds(
+    job,
+    st.uuids().map(str),
+    order=st.integers(1, 99),
+    weight=st.sampled_from([INTERACTIVE, BATCH]),
+    ready=st.integers(0, 12),
+    running=st.lists(st.integers(1, 9), max_size=6).map(tuple),
+    unencoded=st.integers(0, 12),
+    encoding=st.integers(0, 3),
+    undecoded=st.integers(0, 6),
+)
+jobs_in_the_vae = st.lists(vae_views, max_size=6)
 step_limits = st.builds(Limits, places=st.integers(1, 16), prepare_steps=st.integers(0, 5))
 
 
 def running_items(jobs: Iterable[JobView]) -> int:
     return sum(len(view.running) for view in jobs)
+
+
+class TestWhateverTheVaeHolds:
+    @settings(deadline=None)
+    @given(jobs_in_the_vae, step_limits)
+    def test_no_more_is_encoded_than_there_is_and_than_will_have_places_but_one_crop_a_newcomer(
+        self, jobs: list[JobView], limits: Limits
+    ) -> None:
+        planned = plan(jobs, limits)
+        assert all(planned.encode.count(view.id) <= view.unencoded for view in jobs)
+        newcomers = sum(not (view.running or view.ready or view.encoding) for view in jobs)
+        staying = len(planned.join) + sum(
+            left > limits.encode_steps for view in jobs for left in view.running
+        )
+        assert len(planned.encode) <= newcomers + max(0, limits.places - staying)
+
+    @settings(deadline=None)
+    @given(jobs_in_the_vae, step_limits)
+    def test_the_batch_and_what_it_leaves_to_the_decoder_are_bounded(
+        self, jobs: list[JobView], limits: Limits
+    ) -> None:
+        joins = plan(jobs, limits).join
+        undecoded = sum(view.undecoded for view in jobs)
+        assert not joins or running_items(jobs) + len(joins) <= limits.places
+        assert not joins or running_items(jobs) + len(joins) + undecoded <= 2 * limits.places
+
+    @settings(deadline=None)
+    @given(jobs_in_the_vae, step_limits)
+    def test_something_goes_on_while_an_item_is_left(self, jobs: list[JobView], limits: Limits) -> None:
+        planned = plan(jobs, limits)
+        in_work = any(view.running or view.encoding or view.undecoded for view in jobs)
+        left = any(view.places for view in jobs)
+        assert not left or in_work or planned.join or planned.encode
 
 
 class TestWhateverIsHeld:
