@@ -1,23 +1,33 @@
-"""The PyTorch backend: the networks as they are, from safetensors; nothing is unpickled."""
+"""The PyTorch backend: the networks in their inference form, from safetensors; nothing is unpickled."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from service.artifacts import UNET_WEIGHTS, VAE_WEIGHTS, Manifest
-from service.denoising import Array, LatentBatch, StepRows
+from service.denoising import Array, LatentBatch, StepCoefficients, StepRows
 from service.engine.base import EngineInfo, EngineLimits
 from service.engine.latent_engine import LatentEngine
+from service.engine.torch_graphs import CudaRecorder, StepGraphs
 from service.errors import ArtifactError
 from service.model.autoencoder import Autoencoder
 from service.model.checkpoint import load_strictly, read_state
-from service.model.primitives import TorchPrimitives
+from service.model.primitives import DeviceBatch, TorchPrimitives
 from service.model.registry import build_autoencoder, build_unet
 from service.model.unet import MoebiusUNet
 from service.probe import check_probe
 from service.settings import Settings
+
+GRAPHS_OF_EVERY_SIZE_UP_TO = 8  # samples; larger batches keep a device busy while most kernels are launched
+BF16_INSTRUCTIONS = (
+    "amx_bf16",
+    "avx512_bf16",
+)  # without them bf16 is computed in fp32, slower than fp32 itself
 
 
 class TorchEngine(LatentEngine):
@@ -28,7 +38,7 @@ class TorchEngine(LatentEngine):
 
     def __init__(self, folder: Path, manifest: Manifest, settings: Settings) -> None:
         device = _choose_device(settings.device)
-        precision = _choose_precision(settings.precision, device)
+        precision = choose_precision(settings.precision, device, cpu_capabilities())
         if settings.threads and device == "cpu":
             torch.set_num_threads(settings.threads)
         super().__init__(
@@ -38,19 +48,48 @@ class TorchEngine(LatentEngine):
         )
         unet, autoencoder = load_networks(folder, manifest)
         self._networks = TorchPrimitives(unet, autoencoder, device=device, precision=precision)
+        self._steps = StepGraphs(self._networks.step, CudaRecorder(self._networks.device))
         check_probe(manifest.probe, self, manifest.shape, precision=precision)
 
     def vae_encode(self, images: Array) -> Array:
         """Latents [N, 4, h, w] of images [N, 3, s, s] in [-1, 1]."""
         return self._networks.vae_encode(images)
 
-    def advance(self, on_device: LatentBatch, rows: StepRows) -> LatentBatch:
-        """The batch after a step."""
-        return self._networks.denoise_step(on_device, rows)
+    def place(self, batch: LatentBatch) -> DeviceBatch:
+        """The batch on the device."""
+        return self._networks.place(batch)
+
+    def advance(self, on_device: DeviceBatch, rows: StepRows) -> DeviceBatch:
+        """The batch after a step, when the device has finished it: so its time is known, and its errors are its own."""
+        x, clean = self._steps(**self._networks.step_inputs(on_device, rows))
+        self._networks.wait()
+        return DeviceBatch(x, clean, on_device.condition)
+
+    def fetch(self, on_device: DeviceBatch) -> LatentBatch:
+        """The batch on the host."""
+        return self._networks.fetch(on_device)
 
     def vae_decode(self, latents: Array) -> Array:
         """Images [N, 3, s, s] of latents [N, 4, h, w]."""
         return self._networks.vae_decode(latents)
+
+    def warmup(self) -> None:
+        """Run the batch sizes once, the largest first, and on a GPU record their steps."""
+        super().warmup()
+        if self._networks.device.type == "cuda":
+            self._steps.record_all(self._examples())
+
+    def _examples(self) -> Iterator[Mapping[str, Tensor]]:
+        """Inputs of a step of each size that is worth a graph, the largest first: all samples guided, or none."""
+        every = range(1, min(GRAPHS_OF_EVERY_SIZE_UP_TO, self._largest_batch) + 1)
+        guidances = (1.0,) if self.info.is_distilled else (2.0, 1.0)
+        for samples in sorted({*every, *self.limits.batch_sizes}, reverse=True):
+            x = np.zeros((samples, *self.latent_shape), np.float32)
+            condition = np.zeros((samples, 1 + len(x[0]), *x.shape[2:]), np.float32)
+            batch = self.place(LatentBatch(x, x, condition))
+            for guidance in guidances:
+                rows = StepRows.of([StepCoefficients(0, 1.0, 0.0, guidance)] * samples)
+                yield self._networks.step_inputs(batch, rows)
 
     def memory_bytes(self) -> dict[str, int]:
         """What tensors hold on the GPU, and what PyTorch keeps for them; empty on a CPU."""
@@ -88,7 +127,18 @@ def _choose_device(wanted: str) -> str:
     return wanted
 
 
-def _choose_precision(wanted: str, device: str) -> str:
+def choose_precision(wanted: str, device: str, cpu: Mapping[str, object]) -> str:
+    """The wanted precision, or for "auto" the fastest: fp16 on GPUs, bf16 on CPUs that multiply it (`cpu`, what this
+    one is capable of, as torch.cpu.get_capabilities tells), fp32 on all others.
+    """
     if wanted != "auto":
         return wanted
-    return "fp32" if device == "cpu" else "fp16"
+    if device != "cpu":
+        return "fp16"
+    return "bf16" if any(cpu.get(instruction) for instruction in BF16_INSTRUCTIONS) else "fp32"
+
+
+def cpu_capabilities() -> Mapping[str, object]:
+    """What PyTorch tells of this CPU; nothing where it is too old to tell."""
+    tell = getattr(torch.cpu, "get_capabilities", dict)
+    return dict(tell())

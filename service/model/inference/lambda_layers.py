@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from service.model.inference.folding import Affine, fold_batch_norm_after
-from service.model.inference.positions import ConvolvedPositions, TiledPositions, positions_of
+from service.model.inference.positions import Positions, positions_of
 from service.model.lambda_layers import InteractiveLambda, LocalLambda
 
 
@@ -23,7 +23,7 @@ class FoldedLocalLambda:
     queries: Affine
     keys: Tensor  # [k, C]
     values: Affine
-    positions: TiledPositions | ConvolvedPositions
+    positions: Positions
     bias: Tensor  # [k], of the position filters: the same everywhere, and so a part of the content
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,9 @@ from service.model.blocks import DownLevel, UpLevel
 from service.model.inference.blocks import FoldedDownLevel, FoldedUpLevel, Rows
 from service.model.inference.convolutions import FoldedSeparableConv, GroupNorm
 from service.model.inference.folding import layers_of
-from service.model.unet import MoebiusUNet, TimeEmbedding
+from service.model.unet import MoebiusUNet
+
+Predict = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # as InferenceUNet is called
 
 BRANCHES = 2  # positive and negative, the first and the second half of the token table
 
@@ -25,7 +28,7 @@ class InferenceUNet:
     """
 
     conv_in: FoldedSeparableConv
-    time: TimeEmbedding
+    time: Callable[[Tensor], Tensor]  # timesteps [S] to embeddings [S, time_width]
     first: FoldedDownLevel
     down: tuple[FoldedDownLevel, ...]
     up: tuple[FoldedUpLevel, ...]
@@ -80,7 +83,7 @@ class InferenceUNet:
 
 
 def denoising_step(
-    network: InferenceUNet,
+    network: Predict,
     x: Tensor,
     clean: Tensor,
     condition: Tensor,

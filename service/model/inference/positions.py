@@ -5,11 +5,15 @@ Two ways that compute the same, on tokens [B, n, C] in raster order: h heads, k 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import isqrt
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+Positions = Callable[[Tensor, Tensor], Tensor]  # queries [B, n, h, k] and values [B, n, v] to [B, n, h * v]
 
 # Positions a side that share one product with their neighbourhood; of 2, 4 and 8 the fastest measured.
 TILE = 4
@@ -62,6 +66,13 @@ class TiledPositions:
         y = (scores @ values).reshape(batch, tiles, tiles, tile, tile, heads * value_width)
         return y.transpose(2, 3).reshape(batch, self.side**2, heads * value_width)
 
+    @property
+    def weight(self) -> Tensor:
+        """The filters [k, kernel, kernel] of the training form. A map of one tile has no whole one."""
+        reach = isqrt(self.filters.shape[-1])
+        kernel = reach - self.tile + 1
+        return self.filters[0].unflatten(-1, (reach, reach))[:, :kernel, :kernel]
+
     def _in_tiles(self, v: Tensor) -> Tensor:
         """The values around each tile, [B, g * g * m, v]."""
         if self.tile == self.side:
@@ -78,6 +89,11 @@ class ConvolvedPositions:
 
     side: int
     filters: Tensor  # [k, 1, kernel, kernel]
+
+    @property
+    def weight(self) -> Tensor:
+        """The filters [k, kernel, kernel] of the training form."""
+        return self.filters[:, 0]
 
     def __call__(self, q: Tensor, v: Tensor) -> Tensor:
         """Queries [B, n, h, k] and values [B, n, v] to [B, n, h * v]."""
