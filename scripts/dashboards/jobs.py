@@ -192,7 +192,7 @@ def _backlog(board: Dashboard) -> Dashboard:
         .with_panel(
             graph(
                 "Capacity",
-                "Evaluations of the network a second that the workers measured at their start, by model.",
+                "Evaluations of the network a second that the workers do, as their latest steps tell, by model.",
                 CAPACITY_UNIT,
                 Query(CAPACITY, "{{model}}"),
                 stacked=True,

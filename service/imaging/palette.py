@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.spatial import KDTree
 
 from service.contracts import Box
 from service.imaging.picture import Bytes8, Flags, Picture, Pixels
@@ -58,6 +57,8 @@ def repaint(picture: Picture, palette: Bytes8, patches: Sequence[Patch]) -> Pict
     added = fill.colors if fits else _reduced(fill.colors[fill.which], len(free))
     extended = _extended(palette, free, added)
     opaque = np.flatnonzero(extended[:, 3] == 255)
+    from scipy.spatial import KDTree  # here, as its import is an eighth of a worker's, and palettes are rare
+
     _, nearest = KDTree(extended[opaque, :3].astype(float)).query(fill.colors.astype(float))
     values = opaque[nearest].astype(np.uint8)[fill.which]
     pixels = _painted(picture.pixels, patches, values)

@@ -11,6 +11,7 @@ from types import FrameType
 
 from service import telemetry
 from service.contracts import WorkerRegistration
+from service.cores import core_count
 from service.engine.selection import open_engine
 from service.exit_codes import EXIT_ERROR, EXIT_HUNG, EXIT_OUT_OF_MEMORY
 from service.queue.consumer import QueueConsumer
@@ -33,6 +34,7 @@ def run_worker(settings: Settings, queue_url: str, *, supervisor: int | None = N
     process ends this one. Raises `ArtifactError`, `QueueUnavailable`, OSError for a taken port, and SystemExit
     with one of exit_codes.py where a fresh process should go on.
     """
+    settings = settings.model_copy(update={"threads": settings.threads or core_count()})
     with start_stage("engine"):
         engine = open_engine(settings)
     try:

@@ -63,7 +63,7 @@ TABLE = {
         f"{EVERYBODYS} cores sampling model artifacts denoising probe",
         "numpy onnx onnxruntime pydantic torch",
     ),
-    "worker": may(f"{EVERYBODYS} exit_codes queue imaging engine artifacts", "numpy opentelemetry"),
+    "worker": may(f"{EVERYBODYS} cores exit_codes queue imaging engine artifacts", "numpy opentelemetry"),
     # The command line may import every part; its modules are split by what they start.
     "exit_codes": may(""),
     "signals": may(""),
