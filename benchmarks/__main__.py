@@ -28,6 +28,7 @@ NAMES = {
     "capacity": "devices, queue servers and money for a rate, from the results of the others",
     "simulation_check": "the simulation of a fleet beside the real system",
     "independence": "a picture alone and in every company",
+    "overlap": "the VAE beside the step loop against instead of it",
     "samplers": "how far few steps end from many, by sampler and spacing, and what a picture takes",
     "start": "seconds until the service is ready, where they go, and memory when idle",
     "soak": "memory and keys under steady load",
@@ -42,7 +43,8 @@ def main() -> None:
     for name, about in NAMES.items():
         command = commands.add_parser(name, help=about)
         command.add_argument("--output", type=Path, default=RESULTS, help="folder for NAME.md and NAME.json")
-        import_module(f"benchmarks.{name}").add_options(command)
+        if name in sys.argv[1:2]:  # some load PyTorch
+            import_module(f"benchmarks.{name}").add_options(command)
     arguments = parser.parse_args()
     benchmark = import_module(f"benchmarks.{arguments.benchmark}")
     try:

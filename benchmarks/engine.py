@@ -75,7 +75,7 @@ def measure(options: argparse.Namespace) -> EngineReport:
     """
     from benchmarks.published_work import (
         guided_step_work,
-    )  # it needs torch, the other benchmarks' options don't
+    )  # it needs torch, which the options are read without
     from service.model.config import UNetConfig
 
     hardware = hardware_line()

@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace) -> ReferenceReport:
 def _model(options: argparse.Namespace) -> Path:
     if options.model:
         return model_folder(Settings().model_store, options.model)
-    from benchmarks.random_model import random_model  # it needs torch, the other benchmarks' options don't
+    from benchmarks.random_model import random_model  # it needs torch, which the options are read without
 
     return random_model(options.size, options.folder)
 
