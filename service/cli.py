@@ -33,7 +33,17 @@ app = typer.Typer(
 )
 
 LISTENING = ("host", "port", "grpc_port")
-ENGINE = ("model_store", "model", "backend", "device", "precision", "threads", "cores")
+ENGINE = (
+    "model_store",
+    "model",
+    "backend",
+    "device",
+    "provider",
+    "precision",
+    "threads",
+    "cores",
+    "cache_dir",
+)
 BATCHING = ("max_batch", "batching")
 LIFE = ("drain_timeout", "log_level", "otlp_endpoint")
 

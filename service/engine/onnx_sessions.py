@@ -7,7 +7,6 @@ for, and fuses for the provider. A provider that compiles gets the folded graph,
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import onnxruntime
 
 from service.artifacts import UNET_GRAPH, Manifest
+from service.cores import core_count
 from service.engine.onnx_cache import GRAPH, GraphCache
 from service.engine.onnx_half import convert_to_half
 from service.engine.onnx_hardware import describe_cpu, describe_gpu
@@ -28,7 +28,7 @@ from service.settings import Settings
 logger = logging.getLogger(__name__)
 
 FOLDER = "onnxruntime"  # below the settings' cache_dir
-ERRORS_ONLY = "3"
+ERRORS_ONLY = 3
 SMALLEST_APART = "1024"  # bytes; larger tensors lie beside the graph, where the runtime maps them into memory
 Level = onnxruntime.GraphOptimizationLevel
 ON_THE_CPU: list[tuple[str, Options]] = [(RUNTIME_NAMES["cpu"], {})]
@@ -118,7 +118,7 @@ class GraphSessions:
         """Let the runtime optimise a graph and write what it made of it, large tensors beside it."""
         options = self._options(level)
         options.optimized_model_filepath = str(target)
-        options.log_severity_level = int(ERRORS_ONLY)  # it warns that the graph suits this hardware alone
+        options.log_severity_level = ERRORS_ONLY  # it warns that the graph suits this hardware alone
         beside = "session.optimized_model_external_initializers"
         options.add_session_config_entry(f"{beside}_file_name", f"{target.name}.data")
         options.add_session_config_entry(f"{beside}_min_size_in_bytes", SMALLEST_APART)
@@ -149,12 +149,7 @@ class GraphSessions:
 
     @property
     def _threads(self) -> int:
-        return self.settings.threads or usable_cores()
-
-
-def usable_cores() -> int:
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.settings.threads or core_count()
 
 
 def _open(path: Path, options: Any, providers: list[tuple[str, Options]]) -> Any:
