@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Indices = npt.NDArray[np.integer[Any]]
 Positions = Callable[[Tensor, Tensor], Tensor]  # queries [B, n, h, k] and values [B, n, v] to [B, n, h * v]
 
 # Positions a side that share one product with their neighbourhood; of 2, 4 and 8 the fastest measured.
@@ -44,13 +48,12 @@ class TiledPositions:
         tile = side if side <= DENSE_SIDE or side % TILE else TILE
         reach = kernel // 2
         # Of a tile that is the whole map nothing lies outside: there the map is the neighbourhood.
-        along = torch.arange(side) if tile == side else torch.arange(tile + 2 * reach) - reach
-        taps = _tap_index(torch.arange(tile), along, kernel).to(weight.device)  # [t * t, m]
+        along = np.arange(side) if tile == side else np.arange(tile + 2 * reach) - reach
+        taps = _constant(_tap_index(np.arange(tile), along, kernel), weight)  # [t * t, m]
         padded = F.pad(weight.flatten(1), (0, 1))  # [k, taps + 1], the last one zero
-        filters = padded[:, taps].permute(1, 0, 2)  # [t * t, k, m]
-        starts = torch.arange(0, side, tile)
-        neighbours = _neighbours(starts, along, side).to(weight.device)
-        return cls(side, tile, filters.contiguous(), neighbours)
+        filters = padded.index_select(1, taps.flatten()).reshape(-1, *taps.shape)  # [k, t * t, m]
+        neighbours = _neighbours(np.arange(0, side, tile), along, side)
+        return cls(side, tile, filters.transpose(0, 1).contiguous(), _constant(neighbours, weight))
 
     def __call__(self, q: Tensor, v: Tensor) -> Tensor:
         """Queries [B, n, h, k] and values [B, n, v] to [B, n, h * v]."""
@@ -71,7 +74,7 @@ class TiledPositions:
         """The filters [k, kernel, kernel] of the training form. A map of one tile has no whole one."""
         reach = isqrt(self.filters.shape[-1])
         kernel = reach - self.tile + 1
-        return self.filters[0].unflatten(-1, (reach, reach))[:, :kernel, :kernel]
+        return self.filters[0].reshape(-1, reach, reach)[:, :kernel, :kernel]
 
     def _in_tiles(self, v: Tensor) -> Tensor:
         """The values around each tile, [B, g * g * m, v]."""
@@ -100,8 +103,9 @@ class ConvolvedPositions:
         batch, positions, value_width = v.shape
         maps = v.transpose(1, 2).reshape(-1, 1, self.side, self.side)  # [B v, 1, side, side]
         lambdas = F.conv2d(maps, self.filters, padding=self.filters.shape[-1] // 2)  # [B v, k, side, side]
-        lambdas = lambdas.reshape(batch, value_width, -1, positions).permute(0, 3, 2, 1)  # [B, n, k, v]
-        return (q @ lambdas).reshape(batch, positions, -1)
+        lambdas = lambdas.reshape(batch, 1, value_width, -1, positions)  # [B, 1, v, k, n]
+        by_map = q.permute(0, 2, 3, 1)[:, :, None]  # [B, h, 1, k, n]
+        return (by_map * lambdas).sum(3).flatten(1, 2).transpose(1, 2)
 
 
 def positions_of(weight: Tensor, side: int, heads: int) -> TiledPositions | ConvolvedPositions:
@@ -115,18 +119,25 @@ def positions_of(weight: Tensor, side: int, heads: int) -> TiledPositions | Conv
     return tiled
 
 
-def _tap_index(inside: Tensor, along: Tensor, kernel: int) -> Tensor:
+def _constant(index: Indices, weight: Tensor) -> Tensor:
+    """An index table beside the weight. Made by numpy: an exporter would take its making into the graph."""
+    return torch.from_numpy(index).to(weight.device)
+
+
+def _tap_index(inside: Indices, along: Indices, kernel: int) -> Indices:
     """Which tap joins each position of a tile [t * t] to each of its neighbourhood [m]; kernel**2 if none does."""
     offset = along[None, :] - inside[:, None] + kernel // 2  # [t, side of m] along one axis
     tap = offset[:, None, :, None] * kernel + offset[None, :, None, :]  # [y, x, y', x']
     near = (offset >= 0) & (offset < kernel)
-    tap = torch.where(near[:, None, :, None] & near[None, :, None, :], tap, kernel**2)
-    return tap.reshape(len(inside) ** 2, len(along) ** 2).int()
+    tap = np.where(near[:, None, :, None] & near[None, :, None, :], tap, kernel**2)
+    return tap.reshape(len(inside) ** 2, len(along) ** 2).astype(np.int32)
 
 
-def _neighbours(starts: Tensor, along: Tensor, side: int) -> Tensor:
+def _neighbours(starts: Indices, along: Indices, side: int) -> Indices:
     """Raster positions of the neighbourhoods of tiles at all pairs of `starts`, flat; side**2 if outside."""
     place = starts[:, None] + along[None, :]  # [g, side of m] along one axis
     index = place[:, None, :, None] * side + place[None, :, None, :]  # [gy, gx, y, x]
     on_map = (place >= 0) & (place < side)
-    return torch.where(on_map[:, None, :, None] & on_map[None, :, None, :], index, side**2).flatten().int()
+    return (
+        np.where(on_map[:, None, :, None] & on_map[None, :, None, :], index, side**2).ravel().astype(np.int32)
+    )
