@@ -74,7 +74,7 @@ class ModelEntry(BaseModel):
     device: str
     precision: str
     sha256: str = Field(description="Digest of the model's manifest.")
-    default_steps: int = Field(description="`steps` of a request that names none.")
+    default_steps: int = Field(description="`steps` of a request that names none and takes `ddim`.")
     allowed_steps: list[int] | None = Field(
         description="The only `steps` that a few-step model takes; `guidance_scale` is fixed too. null: any."
     )

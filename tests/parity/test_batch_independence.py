@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.contracts import Params
+from service.contracts import Params, Sampler
 from service.engine.base import Array, Engine, Tile
+from service.engine.dpm_solver import dpm_solver_table, dpm_solver_timesteps
 from service.engine.dummy import DummyEngine
 from service.engine.inpaint import run
 from service.engine.sampler import PredictionType, SamplingTable, ddim_table, ddim_timesteps, initial_noise
@@ -64,21 +65,31 @@ def make_tile(engine: Engine, seed: int) -> Tile:
     return Tile(image, mask)
 
 
-def make_request(engine: Engine, seed: int, steps: int, guidance: float = 2.0) -> Request:
+def make_request(
+    engine: Engine, seed: int, steps: int, guidance: float = 2.0, sampler: Sampler = Sampler.DDIM
+) -> Request:
     prediction_type: PredictionType = (
         "v_prediction" if engine.info.prediction_type == "v_prediction" else "epsilon"
     )
-    table = ddim_table(ddim_timesteps(steps), 1.0, guidance, prediction_type=prediction_type)
+    if sampler is Sampler.DDIM:
+        table = ddim_table(ddim_timesteps(steps), 1.0, guidance, prediction_type=prediction_type)
+    else:
+        timesteps = dpm_solver_timesteps(steps, 1.0)
+        table = dpm_solver_table(timesteps, 1.0, guidance, prediction_type=prediction_type)
     return make_tile(engine, seed), seed, table
+
+
+def begin_all(engine: Engine, requests: list[Request]) -> list[Any]:
+    encoded = engine.encode([tile for tile, _, _ in requests], with_image=False)
+    return [
+        engine.begin(tile, initial_noise(seed, 0, engine.latent_shape), table.image_scale, table.noise_scale)
+        for tile, (_, seed, table) in zip(encoded, requests, strict=True)
+    ]
 
 
 def run_together(engine: Engine, requests: list[Request]) -> list[Array]:
     """Each picture [3, s, s]; a request leaves the batch when its own steps are done."""
-    encoded = engine.encode([tile for tile, _, _ in requests], with_image=False)
-    states = [
-        engine.begin(tile, initial_noise(seed, 0, engine.latent_shape), table.image_scale, table.noise_scale)
-        for tile, (_, seed, table) in zip(encoded, requests, strict=True)
-    ]
+    states = begin_all(engine, requests)
     for number in range(max(len(table.rows) for _, _, table in requests)):
         running = [
             (state, table.rows[number])
@@ -117,6 +128,45 @@ def test_a_neighbour_without_guidance_changes_nothing(engine: Engine, alone: Arr
     pictures = run_together(engine, [unguided, make_request(engine, seed=11, steps=4)])
     assert_same(engine, pictures[1], alone)
     assert_same(engine, pictures[0], run_together(engine, [unguided])[0])
+
+
+def second_order(engine: Engine) -> Request:
+    return make_request(engine, seed=13, steps=5, sampler=Sampler.DPM_SOLVER_PLUS_PLUS)
+
+
+@pytest.fixture(scope="module")
+def second_order_alone(engine: Engine) -> Array:
+    return run_together(engine, [second_order(engine)])[0]
+
+
+def test_neighbours_with_another_sampler_change_nothing(
+    engine: Engine, alone: Array, second_order_alone: Array
+) -> None:
+    requests = [
+        make_request(engine, seed=5, steps=3, guidance=1.0, sampler=Sampler.DPM_SOLVER_PLUS_PLUS),
+        make_request(engine, seed=11, steps=4),
+        second_order(engine),
+        make_request(engine, seed=6, steps=2),
+    ]
+    pictures = run_together(engine, requests)
+    assert_same(engine, pictures[1], alone)
+    assert_same(engine, pictures[2], second_order_alone)
+
+
+def test_a_second_order_run_that_joins_late_and_is_parked_ends_in_the_same_picture(
+    engine: Engine, second_order_alone: Array
+) -> None:
+    own, neighbour = second_order(engine), make_request(engine, seed=7, steps=8)
+    state, other = begin_all(engine, [own, neighbour])
+    rows, others = own[2].rows, neighbour[2].rows
+    engine.step([other], others[:1])
+    for number in (0, 1):
+        engine.step([other, state], [others[number + 1], rows[number]])
+    engine.step([other], others[3:4])  # parked
+    engine.step([state, other], [rows[2], others[4]])
+    for row in rows[3:]:
+        engine.step([state], [row])
+    assert_same(engine, engine.decode([state])[0], second_order_alone)
 
 
 def encode_whole(engine: Engine, tiles: list[Tile]) -> list[Any]:

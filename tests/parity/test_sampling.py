@@ -1,4 +1,4 @@
-"""The sampler against the published one: the whole guided loop on the tiny golden network."""
+"""The samplers against the published ones: whole guided loops on the tiny golden network."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from service.denoising import LatentBatch, StepRows
 from service.engine.base import StepCoefficients
+from service.engine.dpm_solver import dpm_solver_table, dpm_solver_timesteps
 from service.engine.latent_engine import EncodedTile, LatentState
 from service.engine.sampler import SamplingTable, alphas_cumprod, ddim_table, ddim_timesteps
 from tests.parity.tiny_engine import GOLDEN, TinyEngine
+from tests.published_dpm_solver import Doubles, published_run
 
 LOOPS = ("sampling_tiny_20", "sampling_tiny_7_full_strength")
 TOLERANCE = 1e-5
@@ -74,6 +77,38 @@ def test_the_guided_loop_ends_where_the_published_one_does(name: str, engine: Ti
     for row in table.rows:
         engine.step(states, [row] * len(states))
     assert relative_error(np.stack([state.x for state in states]), golden["result"]) < TOLERANCE
+
+
+@pytest.mark.parametrize(("steps", "strength"), [(10, 1.0), (10, 0.6)])
+def test_the_second_order_loop_ends_where_the_papers_algorithm_does(
+    engine: TinyEngine, steps: int, strength: float
+) -> None:
+    golden = load("sampling_tiny_20")
+    timesteps = dpm_solver_timesteps(steps, strength)
+    table = dpm_solver_table(timesteps, strength, 2.0, prediction_type="epsilon")
+    states = start(engine, golden, table)
+    condition = np.stack([state.encoded.condition for state in states])
+    alphas = golden["alphas_cumprod"].astype(np.float64)
+
+    def clean_data(x: Doubles, timestep: int) -> Doubles:
+        noise = guided_noise(engine, x.astype(np.float32), condition, timestep)
+        clean: Doubles = (x - np.sqrt(1 - alphas[timestep]) * noise) / np.sqrt(alphas[timestep])
+        return clean
+
+    first = np.stack([state.x for state in states]).astype(np.float64)
+    expected = published_run(clean_data, alphas, timesteps, first)
+    for row in table.rows:
+        engine.step(states, [row] * len(states))
+    result = np.stack([state.x for state in states])
+    assert relative_error(result, expected.astype(np.float32)) < TOLERANCE
+
+
+def guided_noise(
+    engine: TinyEngine, x: npt.NDArray[np.float32], condition: npt.NDArray[np.float32], timestep: int
+) -> npt.NDArray[np.float32]:
+    """The engine's guided prediction alone: a step that keeps nothing else."""
+    rows = StepRows.of([StepCoefficients(timestep, a=0.0, b=1.0, guidance=2.0)] * len(x))
+    return engine.denoise_step(LatentBatch(x, np.zeros_like(x), condition), rows).x
 
 
 def test_a_network_that_predicts_v_takes_the_same_steps() -> None:

@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from service.denoising import StepCoefficients
 from service.engine.dpm_solver import dpm_solver_table, dpm_solver_timesteps
 from service.engine.sampler import PredictionType, ddim_table
 from service.errors import InvalidParameter
+from tests.published_dpm_solver import Doubles, published_run
 
-Doubles = npt.NDArray[np.float64]
 Network = Callable[[Doubles, int], Doubles]
 
 # The schedule of the published models, made here again: scaled-linear betas, in double precision.
@@ -36,22 +35,8 @@ def some_network(x: Doubles, timestep: int) -> Doubles:
     return predicted
 
 
-def published_run(
-    network: Network, timesteps: Sequence[int], *, predicts: PredictionType, x: Doubles = START
-) -> Doubles:
-    """Algorithm 2 of arXiv 2211.01095 as it stands there, to the last timestep; then the clean data it implies."""
-    lambdas = {timestep: np.log(signal(timestep) / noise(timestep)) for timestep in timesteps}
-    estimates: list[Doubles] = []
-    for index, (s, t) in enumerate(pairwise(timesteps)):
-        estimates.append(clean_of(network, x, s, predicts))
-        step = lambdas[t] - lambdas[s]
-        if index == 0:
-            estimate = estimates[-1]
-        else:
-            r = (lambdas[s] - lambdas[timesteps[index - 1]]) / step
-            estimate = (1 + 1 / (2 * r)) * estimates[-1] - 1 / (2 * r) * estimates[-2]
-        x = noise(t) / noise(s) * x - signal(t) * np.expm1(-step) * estimate
-    return clean_of(network, x, timesteps[-1], predicts)
+def paper(timesteps: Sequence[int], predicts: PredictionType) -> Doubles:
+    return published_run(lambda x, t: clean_of(some_network, x, t, predicts), ALPHAS, timesteps, START)
 
 
 def clean_of(network: Network, x: Doubles, timestep: int, predicts: PredictionType) -> Doubles:
@@ -77,14 +62,14 @@ def by_rows(network: Network, rows: Sequence[StepCoefficients], x: Doubles = STA
 def test_a_run_is_the_papers_algorithm(steps: int, predicts: PredictionType) -> None:
     timesteps = dpm_solver_timesteps(steps, 1.0)
     rows = dpm_solver_table(timesteps, 1.0, 2.0, prediction_type=predicts).rows
-    expected = published_run(some_network, timesteps, predicts=predicts)
+    expected = paper(timesteps, predicts)
     assert by_rows(some_network, rows) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_any_spacing_is_the_papers_algorithm() -> None:
     timesteps = (999, 950, 724, 700, 330, 153, 52, 14, 3, 0)
     rows = dpm_solver_table(timesteps, 1.0, 2.0, prediction_type="v_prediction").rows
-    expected = published_run(some_network, timesteps, predicts="v_prediction")
+    expected = paper(timesteps, "v_prediction")
     assert by_rows(some_network, rows) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
@@ -93,7 +78,7 @@ def test_a_weaker_run_is_the_papers_algorithm_from_its_own_first_timestep() -> N
     table = dpm_solver_table(timesteps, 0.5, 2.0, prediction_type="v_prediction")
     assert (len(timesteps), timesteps[0]) == (5, 499)
     assert (table.image_scale, table.noise_scale) == pytest.approx((signal(499), noise(499)), rel=1e-5)
-    expected = published_run(some_network, timesteps, predicts="v_prediction")
+    expected = paper(timesteps, "v_prediction")
     assert by_rows(some_network, table.rows) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 

@@ -250,8 +250,8 @@ class Params(_message.Message):
     model: _builtins.str
     """Name from ListModels; default: the first."""
     steps: _builtins.int
-    """Denoising steps of a full-strength run, 1 to 100; default: the model's (20). A few-step model takes its own
-    number alone: Model.allowed_steps.
+    """Denoising steps of a full-strength run, 1 to 100; default: the model's (20), with DPM-Solver++ 10. A few-step model
+    takes its own number alone: Model.allowed_steps.
     """
     guidance_scale: _builtins.float
     """1 to 20; 1 turns guidance off; default: the model's (2.0). A few-step model takes its own scale alone."""
@@ -1112,7 +1112,7 @@ class Model(_message.Message):
     sha256: _builtins.str
     """Digest of the model's manifest, in hexadecimal digits."""
     default_steps: _builtins.int
-    """Params.steps of a request that names none."""
+    """Params.steps of a request that names none and takes DDIM."""
     guidance_scale: _builtins.float
     """Params.guidance_scale of a request that names none."""
     @_builtins.property
