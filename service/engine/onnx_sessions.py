@@ -139,11 +139,14 @@ class GraphSessions:
         return session
 
     def _options(self, level: Any) -> Any:
-        """Threads sleep when there is nothing to do, so that an idle worker costs nothing."""
+        """Threads sleep when there is nothing to do, so that an idle worker costs nothing. No plan of memory is kept
+        for each shape: with batches of changing size they add up.
+        """
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = level
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
+        options.enable_mem_pattern = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
 

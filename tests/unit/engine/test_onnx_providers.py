@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import onnxruntime
 import pytest
@@ -27,9 +26,8 @@ def chosen(**settings: str) -> Provider:
     return Provider.chosen_by(Settings.model_validate(settings))
 
 
-def options_of(provider: Provider, **given: Any) -> list[tuple[str, dict[str, str]]]:
-    told = {"programs": Path("/kept"), "threads": 3, "inputs": INPUTS, "captures": False} | given
-    return provider.with_options(**told)
+def options_of(provider: Provider, *, captures: bool = False) -> list[tuple[str, dict[str, str]]]:
+    return provider.with_options(programs=Path("/kept"), threads=3, inputs=INPUTS, captures=captures)
 
 
 @pytest.mark.parametrize(
