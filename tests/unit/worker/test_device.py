@@ -14,9 +14,10 @@ from service.settings import Settings
 from service.worker.batch import Item
 from service.worker.device import MOST_FAILED_JOBS, POSTPONED, Device, DeviceError, DeviceMemoryError
 from service.worker.failures import NOT_FINITE, OUR_FAULT, TOO_LARGE_FOR_DEVICE
-from service.worker.live_profile import LiveProfile
+from service.worker.live_profile import REFRESH, LiveProfile
 from service.worker.profile import BatchProfile
 from service.worker.pulse import Lane, Pulse
+from service.worker.step_times import FEWEST
 from tests.unit.worker.held_jobs import held_job
 
 CAP = 8
@@ -201,3 +202,15 @@ def test_one_call_that_works_clears_the_device(device: Device, engine: FaultyEng
         assert device.step([item]) == [OUR_FAULT]
         engine.fault = lambda _: None
         assert device.step([items[-1]]) == [None]
+
+
+def test_what_calls_take_is_told_to_the_profile(engine: FaultyEngine) -> None:
+    """A second was measured for each, at a busy start; the real calls take far less."""
+    profile = LiveProfile(BatchProfile({1: 1.0}, encode_seconds=1.0, decode_seconds=1.0), CAP)
+    device = Device(engine, profile, Pulse(15.0))
+    for item in running_items(device, max(REFRESH, FEWEST)):
+        device.decode(item)
+        device.step([item])
+    assert profile.expected_step(1) < 1.0
+    assert profile.encode_seconds < 1.0
+    assert profile.decode_seconds < 1.0
