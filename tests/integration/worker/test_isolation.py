@@ -93,7 +93,7 @@ async def test_a_picture_that_is_not_finite_fails_its_job(
 ) -> None:
     def spoil(states: Sequence[Any]) -> None:
         for state in filter(is_magenta, states):
-            state.x = np.full_like(state.x, np.nan)
+            state.x[:] = np.nan
 
     poisoned, others = await eight_with_one_poisoned(client, new_job)
     start_worker().engine.faults["decode"] = spoil
