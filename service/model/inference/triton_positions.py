@@ -16,10 +16,11 @@ from torch.nn import functional as F
 
 STRIP = 16  # positions of one map row that a program computes; their neighbourhoods overlap almost wholly
 LEAST_SIDE_OF_A_PRODUCT = 16  # of tl.dot
+WARPS = 8  # of a program; with 4 the published widths do not fit in a GPU's registers
 
 
 @triton.jit
-def _position_kernel(
+def position_kernel(
     queries,
     values,
     filters,
@@ -112,24 +113,31 @@ class FusedPositions:
         value_width = v.shape[-1]
         output = torch.empty(batch, positions, heads * value_width, dtype=v.dtype, device=v.device)
         with torch.cuda.device_of(q):  # Triton launches on the current device
-            _position_kernel[(triton.cdiv(self.side, STRIP), self.side, batch)](
+            position_kernel[(triton.cdiv(self.side, STRIP), self.side, batch)](
                 q.contiguous(),
                 v.contiguous(),
                 self.filters,
                 output,
                 self.side,
-                key_width=key_width,
-                value_width=value_width,
-                heads=heads,
-                kernel=self.kernel,
-                positions=STRIP,
-                key_block=_width_of_product(key_width),
-                value_block=_width_of_product(value_width),
-                tap_block=self.filters.shape[-1],
-                column_block=_width_of_product(STRIP + self.kernel - 1),
-                num_warps=8,
+                **sizes(heads, key_width, value_width, self.kernel),
+                num_warps=WARPS,
             )
         return output
+
+
+def sizes(heads: int, key_width: int, value_width: int, kernel: int) -> dict[str, int]:
+    """The kernel's constants."""
+    return {
+        "key_width": key_width,
+        "value_width": value_width,
+        "heads": heads,
+        "kernel": kernel,
+        "positions": STRIP,
+        "key_block": _width_of_product(key_width),
+        "value_block": _width_of_product(value_width),
+        "tap_block": _width_of_product(kernel),
+        "column_block": _width_of_product(STRIP + kernel - 1),
+    }
 
 
 def _width_of_product(width: int) -> int:
