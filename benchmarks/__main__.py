@@ -16,6 +16,7 @@ NAMES = {
     "engine": "the backends on one model",
     "reference": "our engines beside the published operator order",
     "rewrites": "what each rewrite of the inference form gains, beside the published order",
+    "cpu_precision": "other precisions and options of ONNX Runtime on a CPU",
     "growth": "how time grows with batch, picture, holes and steps",
     "e2e": "where the milliseconds of a request over HTTP go",
     "curves": "step time by batch size, as a worker measures it",

@@ -94,6 +94,17 @@ def test_final_pictures_agree(engines: tuple[Engine, Engine]) -> None:
     assert np.abs(fills[0] - fills[1]).mean() < 2 * (2 / 255)  # pictures are in [-1, 1]
 
 
+def test_pictures_in_half_precision_stay_within_two_levels_of_full_precision() -> None:
+    """On a CPU: fp16 weights and results of operators, sums in fp32. A GPU sums in fp32, too."""
+    settings = settings_for(BUILT_IN, "onnxruntime")
+    full, half = (
+        open_engine(settings.model_copy(update={"precision": precision})) for precision in ("fp32", "fp16")
+    )
+    fills = [run(engine, [tile(engine.info.image_size)], Params(seed=3)).fills for engine in (full, half)]
+    difference = np.abs(fills[0] - fills[1]).mean()
+    assert 0 < difference < 2 * (2 / 255)  # pictures are in [-1, 1]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_engine_says_what_it_is(engines: tuple[Engine, Engine], folder: Path, backend: str) -> None:
     info = engines[BACKENDS.index(backend)].info
@@ -145,8 +156,9 @@ def test_a_graph_that_can_not_be_read_is_told_with_the_runtime(small_model: Path
     folder = tmp_path / small_model.name
     shutil.copytree(small_model, folder)
     (folder / "unet.onnx").write_bytes(b"no graph")
+    settings = settings_for(folder).model_copy(update={"cache_dir": tmp_path / "cache"})
     with pytest.raises(ArtifactError, match=r"ONNX Runtime .* can't load .*unet\.onnx"):
-        OnnxEngine(folder, load_manifest(folder), settings_for(folder))
+        OnnxEngine(folder, load_manifest(folder), settings)
 
 
 @pytest.mark.parametrize(("engine", "hint"), [(OnnxEngine, r"moebius\[gpu\]"), (TorchEngine, "sees no GPU")])
@@ -160,5 +172,5 @@ def test_a_device_that_is_not_there_is_refused(
 
 def test_onnxruntime_refuses_a_precision_that_it_does_not_compute_in(small_model: Path) -> None:
     settings = settings_for(small_model).model_copy(update={"precision": "bf16"})
-    with pytest.raises(ArtifactError, match="computes in fp32, bf16 was asked for"):
+    with pytest.raises(ArtifactError, match="computes in fp32 or fp16, bf16 was asked for"):
         OnnxEngine(small_model, load_manifest(small_model), settings)
