@@ -98,7 +98,10 @@ def test_a_worker_that_says_nothing_of_sampling_serves_an_ordinary_model() -> No
 
 
 def test_what_a_later_version_tells_of_a_model_is_passed_over() -> None:
-    told = b'[{"name":"m","image_size":256,"backend":"d","device":"cpu","precision":"fp32","sha256":"","of_tomorrow":1}]'
+    told = (
+        b'[{"name":"m","image_size":256,"backend":"d","device":"cpu","precision":"fp32","sha256":"",'
+        b'"of_tomorrow":1}]'
+    )
     assert decode_models(told) == (ServedModel("m", 256, "d", "cpu", "fp32", ""),)
 
 
