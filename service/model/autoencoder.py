@@ -24,6 +24,16 @@ class Autoencoder(nn.Module, ABC):
 
     config: AutoencoderConfig
 
+    @property
+    @abstractmethod
+    def first_layers(self) -> tuple[nn.Module, ...]:
+        """The layers that make maps of pictures and of latents."""
+
+    @property
+    @abstractmethod
+    def last_layers(self) -> tuple[nn.Module, ...]:
+        """The layers that make pictures and latents of maps, and what is between these and the outside."""
+
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
         """Map pictures [B, 3, H, W] in [-1, 1] to latents [B, 4, H/8, W/8]. `ValueError` on other shapes."""

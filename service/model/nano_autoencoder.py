@@ -104,6 +104,16 @@ class NanoAutoencoder(Autoencoder):
             nn.PixelShuffle(config.patch),
         )
 
+    @property
+    def first_layers(self) -> tuple[nn.Module, ...]:
+        """The convolution of the unshuffled pixels, and that of the latents."""
+        return self.encoder[1], self.decoder[0]
+
+    @property
+    def last_layers(self) -> tuple[nn.Module, ...]:
+        """The convolution to latents with its norm, and that to the pixels that are shuffled."""
+        return self.encoder[-2], self.encoder[-1], self.decoder[-2]
+
     def encode(self, images: Tensor) -> Tensor:
         """Pictures [B, 3, H, W] in [-1, 1] -> latents [B, 4, H/8, W/8]. Raises ValueError on other shapes."""
         factor = self.config.downscale

@@ -31,6 +31,16 @@ class AutoencoderKL(Autoencoder):
         self.quant_conv = nn.Conv2d(moments, moments, 1)
         self.post_quant_conv = nn.Conv2d(config.latent_channels, config.latent_channels, 1)
 
+    @property
+    def first_layers(self) -> tuple[nn.Module, ...]:
+        """Those that make the widest maps."""
+        return self.encoder.conv_in, self.decoder.conv_in
+
+    @property
+    def last_layers(self) -> tuple[nn.Module, ...]:
+        """Both projections of the posterior as well: they have few channels."""
+        return self.encoder.conv_out, self.quant_conv, self.post_quant_conv, self.decoder.conv_out
+
     def encode(self, images: Tensor) -> Tensor:
         """Map [B, 3, H, W] in [-1, 1] to the scaled posterior mean [B, latent, h, w], `downscale` smaller."""
         factor = self.config.downscale
