@@ -15,6 +15,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 NAMES = {
     "engine": "the backends on one model",
     "reference": "our engines beside the published operator order",
+    "local_lambda": "the ways to compute the position term of a Local-lambda",
     "rewrites": "what each rewrite of the inference form gains, beside the published order",
     "cpu_precision": "other precisions and options of ONNX Runtime on a CPU",
     "growth": "how time grows with batch, picture, holes and steps",
@@ -29,6 +30,7 @@ NAMES = {
     "capacity": "devices, queue servers and money for a rate, from the results of the others",
     "simulation_check": "the simulation of a fleet beside the real system",
     "independence": "a picture alone and in every company",
+    "autoencoder": "what encoding and decoding with the VAE takes, and what half precision changes",
     "overlap": "the VAE beside the step loop against instead of it",
     "samplers": "how far few steps end from many, by sampler and spacing, and what a picture takes",
     "start": "seconds until the service is ready, where they go, and memory when idle",
