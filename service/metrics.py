@@ -76,7 +76,9 @@ READY_COST = QueueGauge(
 )
 WORKERS = QueueGauge("inpaint_workers", "Workers that are registered with the queue.", ("model",))
 WORKER_CAPACITY = QueueGauge(
-    "inpaint_worker_capacity", "Evaluations a second that these workers do, as their latest steps tell.", ("model",)
+    "inpaint_worker_capacity",
+    "Evaluations a second that these workers do, as their latest steps tell.",
+    ("model",),
 )
 REDIS_MEMORY = QueueGauge(
     "inpaint_redis_memory_bytes", "Memory of the queue's server, and its limit if it has one.", ("kind",)

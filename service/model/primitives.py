@@ -48,9 +48,9 @@ class TorchPrimitives:
         self.autoencoder = autoencoder.to(self.device).eval()
         self._vae_stream: torch.cuda.Stream | None = None
         if self.device.type == "cuda":
-            self.autoencoder = self.autoencoder.to(memory_format=torch.channels_last)
+            self.autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             torch.cuda.synchronize(self.device)
-            self._vae_stream = torch.cuda.Stream(self.device)
+            self._vae_stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
 
     @torch.inference_mode()
     def vae_encode(self, images: Array) -> Array:

@@ -57,7 +57,8 @@ TABLE = {
     "artifacts": may("contracts errors settings probe", "pydantic"),
     # The exporter lives with the networks; it needs the graph tools, and writes a manifest.
     "model": may(
-        "errors artifacts denoising probe", "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch triton"
+        "errors artifacts denoising probe",
+        "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch triton",
     ),
     "engine": may(
         f"{EVERYBODYS} cores sampling model artifacts denoising probe",

@@ -19,8 +19,8 @@ LEAST_SIDE_OF_A_PRODUCT = 16  # of tl.dot
 WARPS = 8  # of a program; with 4 the published widths do not fit in a GPU's registers
 
 
-@triton.jit
-def position_kernel(
+@triton.jit  # type: ignore[untyped-decorator]
+def position_kernel(  # type: ignore[no-untyped-def]
     queries,
     values,
     filters,
@@ -112,7 +112,8 @@ class FusedPositions:
         batch, positions, heads, key_width = q.shape
         value_width = v.shape[-1]
         output = torch.empty(batch, positions, heads * value_width, dtype=v.dtype, device=v.device)
-        with torch.cuda.device_of(q):  # Triton launches on the current device
+        # Triton launches on the current device.
+        with torch.cuda.device_of(q):  # type: ignore[no-untyped-call]
             position_kernel[(triton.cdiv(self.side, STRIP), self.side, batch)](
                 q.contiguous(),
                 v.contiguous(),
@@ -142,4 +143,4 @@ def sizes(heads: int, key_width: int, value_width: int, kernel: int) -> dict[str
 
 def _width_of_product(width: int) -> int:
     """The least width of a block that holds `width` and that tl.dot takes."""
-    return max(triton.next_power_of_2(width), LEAST_SIDE_OF_A_PRODUCT)
+    return max(int(triton.next_power_of_2(width)), LEAST_SIDE_OF_A_PRODUCT)

@@ -55,8 +55,9 @@ def network() -> CastUNet:
 
 
 def sides_fused(network: CastUNet) -> list[int]:
-    levels = [network.network.first, *network.network.down, *network.network.up]
-    positions = [llmi.local.positions for level in levels for _, llmi in level.blocks]
+    unet = network.network
+    blocks = [level.blocks for level in (unet.first, *unet.down)] + [level.blocks for level in unet.up]
+    positions = [llmi.local.positions for level in blocks for _, llmi in level]
     return [one.side for one in positions if isinstance(one, StandIn)]
 
 
