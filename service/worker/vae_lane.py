@@ -1,7 +1,7 @@
 """The thread that runs the VAE beside the step loop: newcomers' crops are encoded and finished items decoded there.
 
-One item a call: the memory is that of one whatever the batch, and no item shows in another's picture. A larger call
-brings no more pictures a second on a CPU (docs/performance.md).
+One item a call: the memory is that of one whatever the batch, and no item shows in another's picture
+(docs/performance.md).
 """
 
 from __future__ import annotations
