@@ -34,6 +34,7 @@ def settings_for(folder: Path, backend: str = "auto") -> Settings:
             "model": folder.name,
             "backend": backend,
             "device": "cpu",
+            "precision": "fp32",
             "max_batch": 4,
         }
     )

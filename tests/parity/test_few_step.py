@@ -24,7 +24,13 @@ pytestmark = pytest.mark.slow
 def opened(folder: Path, backend: str) -> Engine:
     return open_engine(
         Settings.model_validate(
-            {"model_store": folder.parent, "model": folder.name, "backend": backend, "device": "cpu"}
+            {
+                "model_store": folder.parent,
+                "model": folder.name,
+                "backend": backend,
+                "device": "cpu",
+                "precision": "fp32",
+            }
         )
     )
 

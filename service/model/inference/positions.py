@@ -42,10 +42,11 @@ class TiledPositions:
     neighbours: Tensor
 
     @classmethod
-    def of(cls, weight: Tensor, side: int) -> TiledPositions:
-        """From the filters [k, kernel, kernel] of the training form."""
+    def of(cls, weight: Tensor, side: int, tile: int | None = None) -> TiledPositions:
+        """From the filters [k, kernel, kernel] of the training form; `tile` positions a side, or what suits the map."""
         kernel = weight.shape[-1]
-        tile = side if side <= DENSE_SIDE or side % TILE else TILE
+        if tile is None:
+            tile = side if side <= DENSE_SIDE or side % TILE else TILE
         reach = kernel // 2
         # Of a tile that is the whole map nothing lies outside: there the map is the neighbourhood.
         along = np.arange(side) if tile == side else np.arange(tile + 2 * reach) - reach

@@ -67,7 +67,9 @@ class CountingEngine(TorchEngine):
 
 @pytest.fixture
 def engine(small_model: Path) -> CountingEngine:
-    settings = Settings(backend="torch", device="cpu", model_store=small_model.parent, model=small_model.name)
+    settings = Settings(
+        device="cpu", precision="fp32", model_store=small_model.parent, model=small_model.name
+    )
     engine = CountingEngine(small_model, load_manifest(small_model), settings)
     engine.placed = 0  # loading proves itself by batches of its own
     return engine
