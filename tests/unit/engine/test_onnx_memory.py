@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-GROWTH_ALLOWED = 24 * 1024**2  # bytes; what is kept for each shape would be some 170 MB
+GROWTH_ALLOWED = 8 * 1024**2  # bytes; a step takes some 27 MB for each crop of its batch
 
 SCRIPT = """
 import random
@@ -28,9 +28,9 @@ tile = Tile(np.zeros((3, size, size), np.float32), np.ones((size, size), np.floa
 encoded = engine.encode([tile], with_image=False)[0]
 states = [engine.begin(encoded, np.zeros(engine.latent_shape, np.float32), 0.0, 1.0) for _ in range(8)]
 counts = list(range(1, 9))
-for seed in range(2):
-    random.Random(seed).shuffle(counts)
-    for count in [8, *counts]:
+random.Random(1).shuffle(counts)
+for _ in range(2):
+    for count in counts:
         engine.step(states[:count], [StepCoefficients(500, 1.0, 0.0, 1.0)] * count)
     print(psutil.Process().memory_info().rss)
 """

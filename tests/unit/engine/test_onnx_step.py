@@ -75,6 +75,15 @@ def test_the_batch_before_a_step_stays_as_it_was(step: Any) -> None:
     assert_same(kept, batch)
 
 
+def test_every_batch_on_the_way_can_still_be_fetched_at_the_end(session: Any, step: Any) -> None:
+    batch, rows = batch_of(2), StepRows.of([GUIDED] * 2)
+    way = [step.place(batch)]
+    for _ in range(4):
+        way.append(step.advance(way[-1], rows))
+    for steps, placed in enumerate(way):
+        assert_same(step.fetch(placed), as_the_graph_says(session, batch, rows, steps))
+
+
 def test_a_step_is_repeated_from_where_it_began(session: Any, step: Any) -> None:
     batch, rows = batch_of(2), StepRows.of([GUIDED] * 2)
     placed = step.advance(step.place(batch), rows)
