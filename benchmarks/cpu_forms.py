@@ -24,6 +24,7 @@ from service.engine.onnx_half import convert_to_half
 
 FULL = "fp32"
 PROVIDERS = ["CPUExecutionProvider"]
+REDUCED = True  # to 7 bits: without VNNI, sums of 8-bit products overflow 16 bits
 PRODUCTS = ["MatMul", "Gemm", "Conv"]
 ARM_ONLY = "the runtime has bf16 products on ARM alone"
 NO_OPENVINO = "no Python with onnxruntime-openvino was named (--openvino)"
@@ -121,8 +122,13 @@ def _half(folded: Path, target: Path, _: Sequence[Feed]) -> None:
 
 def _dynamic(folded: Path, target: Path, _: Sequence[Feed]) -> None:
     """Weights of matrix products beforehand, activations by each product's own range."""
+    # One range for all of a weight: those of the position filters are stacks of matrices, which have no channels.
     quantize_dynamic(
-        folded, target, op_types_to_quantize=["MatMul", "Gemm"], weight_type=QuantType.QInt8, **_EXACTER
+        folded,
+        target,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        weight_type=QuantType.QInt8,
+        reduce_range=REDUCED,
     )
 
 
@@ -136,9 +142,6 @@ def _static(folded: Path, target: Path, feeds: Sequence[Feed]) -> None:
         op_types_to_quantize=PRODUCTS,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        **_EXACTER,
+        per_channel=True,
+        reduce_range=REDUCED,
     )
-
-
-# One range for each filter; 7 bits, as without VNNI sums of 8-bit products overflow 16 bits.
-_EXACTER: dict[str, Any] = {"per_channel": True, "reduce_range": True}

@@ -184,7 +184,9 @@ class Bench:
                 if form.make:
                     graph = self.folded.with_name(f"{number}.onnx")
                     form.make(self.folded, graph, steps)
-                opened.append((form, open_form(form, graph, self.threads)))
+                session = open_form(form, graph, self.threads)
+                _run(session, form, _guided_step(self.engine, 1))
+                opened.append((form, session))
             except Exception as error:  # whatever stops the quantiser or the runtime is the answer
                 obstacles[form.name] = str(error).splitlines()[0]
         return opened, obstacles
