@@ -46,6 +46,10 @@ class TorchEngine(LatentEngine):
             EngineLimits.up_to(settings.max_batch),
             manifest.latent_downscale,
         )
+        if precision == "fp32":
+            torch.backends.cudnn.allow_tf32 = (
+                False  # of convolutions, where PyTorch allows it if nobody objects
+            )
         unet, autoencoder = load_networks(folder, manifest)
         self._networks = TorchPrimitives(unet, autoencoder, device=device, precision=precision)
         self._steps = StepGraphs(self._networks.step, CudaRecorder(self._networks.device))

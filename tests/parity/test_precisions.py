@@ -18,8 +18,6 @@ from service.settings import Settings, default_model_store
 from tests.parity.test_backends import tile
 
 BUILT_IN = default_model_store() / "moebius-nano-4step"
-# Norm of the difference of predictions / norm. The small model's random weights round worse than trained ones.
-NOISE_ERRORS = {"fp16": 1e-2, "bf16": 6e-2}
 pytestmark = pytest.mark.slow
 
 
@@ -35,14 +33,18 @@ def picture(engine: TorchEngine) -> Array:
     return run(engine, [tile(engine.info.image_size)], Params(steps=steps, seed=3)).fills
 
 
+# `most`: norm of the difference of predictions / norm. Trained weights round less than the small model's random ones.
 # fp16 is for GPUs; PyTorch computes it on CPUs, too, but so slowly that only the small model is tried.
-@pytest.mark.parametrize(("precision", "model"), [("bf16", "small"), ("fp16", "small"), ("bf16", "built-in")])
-def test_half_precision_agrees_with_fp32(precision: str, model: str, small_model: Path) -> None:
+@pytest.mark.parametrize(
+    ("precision", "model", "most"),
+    [("fp16", "small", 0.01), ("bf16", "small", 0.06), ("bf16", "built-in", 0.02)],
+)
+def test_half_precision_agrees_with_fp32(precision: str, model: str, most: float, small_model: Path) -> None:
     folder = small_model if model == "small" else BUILT_IN
     full, half = open_in("fp32", folder), open_in(precision, folder)
     assert half.info.precision == precision
     shape = load_manifest(folder).shape
     noise = relative_error(*(probe_noise(engine, shape, batch=2) for engine in (full, half)))
-    assert 1e-5 < noise < NOISE_ERRORS[precision]  # less would be fp32 itself
+    assert 1e-5 < noise < most  # less would be fp32 itself
     pictures = [picture(engine) for engine in (full, half)]
     assert np.abs(pictures[0] - pictures[1]).mean() < 2 * (2 / 255)  # pictures are in [-1, 1]
