@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -30,9 +31,10 @@ CONFIG = replace(TINY, sample_size=32)
 
 
 @pytest.fixture(autouse=True)
-def _without_gradients() -> None:
+def _without_gradients() -> Iterator[None]:
     torch.manual_seed(0)
-    torch.set_grad_enabled(False)
+    with torch.no_grad():
+        yield
 
 
 def distance(found: Tensor, expected: Tensor) -> float:
