@@ -152,7 +152,14 @@ class Params(BaseModel):
         default=None, gt=0, le=86_400, description="Seconds until the job expires."
     )
     preview: int = Field(
-        default=0, ge=0, le=100, description="Every k-th step an event carries a small picture."
+        default=0,
+        ge=0,
+        le=100,
+        description="Every k-th step a progress event carries a small picture of the fill so far; 0: none.",
+    )
+    effective_mask: bool = Field(
+        default=False,
+        description="Also answer which pixels may have changed: the mask as it was grown and feathered.",
     )
 
     @property
@@ -241,7 +248,8 @@ class Box:
 class Result:
     """A finished job. `pictures` are encoded files, one a candidate; `stages` are seconds by stage name
     (queue, decode, vae_encode, denoise, vae_decode, encode); `notes` tell the user what was changed on the
-    way (a palette that became RGB, say).
+    way (a palette that became RGB, say). `effective_mask`, where it was asked for, is a gray PNG of the picture's size
+    as displayed: 255 where the fill alone is, 0 where nothing was touched, the feather in between.
     """
 
     pictures: tuple[bytes, ...]
@@ -251,6 +259,7 @@ class Result:
     boxes: tuple[Box, ...] = ()
     stages: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    effective_mask: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +307,19 @@ TERMINAL_KINDS = frozenset(EventKind(status.value) for status in TERMINAL)
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """A small encoded picture of what a step implies that a candidate becomes; at most 256 pixels on a side."""
+
+    data: bytes
+    content_type: str = "image/jpeg"
+    candidate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class JobEvent:
     """One event of a job and where the job stood then. `id` resumes a stream after it; it is empty for news
-    that are not kept (the position in the queue). A snapshot stands for events that are no longer kept.
+    that are not kept (the position in the queue). A snapshot stands for events that are no longer kept. Of a job's
+    previews the newest alone is kept, and comes with the event that it was told with.
     """
 
     id: str
@@ -310,6 +329,7 @@ class JobEvent:
     step: int = 0
     steps: int = 0
     failure: Failure | None = None
+    preview: Preview | None = None
 
     @property
     def terminal(self) -> bool:
@@ -319,40 +339,11 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a worker is with a job: `step` of `steps`."""
+    """How far a worker is with a job: `step` of `steps`, and now and then what it looks like."""
 
     step: int
     steps: int
-
-
-@dataclass(frozen=True, slots=True)
-class QueueDepth:
-    """Jobs of one priority; `oldest_age`: seconds since the oldest one that waits was created, or 0."""
-
-    waiting: int
-    running: int
-    oldest_age: float
-
-
-@dataclass(frozen=True, slots=True)
-class ModelLoad:
-    """What waits for a model, and who serves it. `ready_cost` is in the unit of `queue/fairness.py:cost_of`, by
-    priority; `capacity` is what its live `workers` say they do of it a second, 0 where none has measured.
-    """
-
-    ready_cost: dict[Priority, float]
-    workers: int
-    capacity: float
-
-
-@dataclass(frozen=True, slots=True)
-class QueueLoad:
-    """All that a queue holds, by priority and by model; bytes of its server, `memory_max` 0 where it has no limit."""
-
-    depths: dict[Priority, QueueDepth]
-    models: dict[str, ModelLoad]
-    memory_used: int
-    memory_max: int
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ InpaintError
 ├── JobError
 │   ├── JobNotFound
 │   ├── JobNotFinished      its result was asked for too early
+│   ├── MaskNotKept         the effective mask of a job that was not asked for it
 │   ├── JobExpired          its deadline passed
 │   ├── JobCancelled
 │   └── JobDeadLettered     tried several times, each time its worker was lost
@@ -48,14 +49,17 @@ from typing import ClassVar
 
 
 class InpaintError(Exception):
-    """Root of all that a user may be told. `detail` says what was wrong, what is allowed, what to do."""
+    """Root of all that a user may be told. `detail` says what was wrong, what is allowed, what to do; `field` is the
+    request's field at fault, where one alone is and it is known.
+    """
 
     code: ClassVar[str] = "internal"
 
-    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, detail: str, *, retry_after: float | None = None, field: str | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
+        self.field = field
 
 
 class InvalidRequest(InpaintError):
@@ -220,6 +224,12 @@ class JobNotFinished(JobError):
     code = "job_not_finished"
 
 
+class MaskNotKept(JobError):
+    """The job was sent without asking for its effective mask."""
+
+    code = "mask_not_kept"
+
+
 class JobExpired(JobError):
     """The deadline passed before the picture was ready."""
 
@@ -326,6 +336,7 @@ ERROR_TABLE: dict[str, ErrorMapping] = {
     "job_failed": ErrorMapping(500, "INTERNAL", False, "The job failed"),
     "job_not_found": ErrorMapping(404, "NOT_FOUND", False, "Unknown job"),
     "job_not_finished": ErrorMapping(409, "FAILED_PRECONDITION", True, "The job has not ended yet"),
+    "mask_not_kept": ErrorMapping(404, "NOT_FOUND", False, "The effective mask was not asked for"),
     "job_expired": ErrorMapping(504, "DEADLINE_EXCEEDED", True, "The deadline passed"),
     "job_cancelled": ErrorMapping(409, "CANCELLED", False, "The job was cancelled"),
     "job_dead_lettered": ErrorMapping(500, "INTERNAL", False, "The job was given up"),

@@ -22,7 +22,9 @@ from service.exit_codes import EXIT_ERROR, EXIT_USAGE
 if TYPE_CHECKING:
     from service.settings import Settings
 
-QUEUE_PARAMETERS = frozenset({"priority", "timeout", "preview"})  # mean nothing without a queue
+QUEUE_PARAMETERS = frozenset(
+    {"priority", "timeout", "preview", "effective_mask"}
+)  # of a service's answers alone
 SUFFIX_FORMATS = {
     ".png": OutputFormat.PNG,
     ".jpg": OutputFormat.JPEG,

@@ -8,8 +8,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service import metrics
-from service.contracts import QueueLoad
 from service.metrics import QueueGauge
+from service.queue_load import QueueLoad
 
 Sample = tuple[tuple[str, ...], float]
 

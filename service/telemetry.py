@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 
 from service import metrics
-from service.contracts import TERMINAL, Priority, QueueLoad, Result, Status
+from service.contracts import TERMINAL, Priority, Result, Status
 from service.errors import InpaintError
 from service.queue_gauges import QueueCollector
+from service.queue_load import QueueLoad
 
 REGISTRY = metrics.REGISTRY
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"

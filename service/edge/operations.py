@@ -10,12 +10,12 @@ from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
 from service import telemetry
-from service.contracts import QueueLoad
 from service.edge import handlers, schemas
 from service.edge.reference_page import reference_page
 from service.edge.state import Edge
 from service.errors import InpaintError
 from service.queue.client import QueueClient
+from service.queue_load import QueueLoad
 
 logger = logging.getLogger(__name__)
 router = APIRouter()

@@ -15,7 +15,7 @@ from typing import Any, cast
 from redis.exceptions import NoScriptError, RedisError
 
 from service import telemetry
-from service.contracts import Job, JobEvent, JobStatus, Priority, QueueLoad, Result, ServedModel, Status
+from service.contracts import Job, JobEvent, JobStatus, Priority, Result, ServedModel, Status
 from service.errors import (
     IdempotencyConflict,
     InternalError,
@@ -34,6 +34,7 @@ from service.queue.served import ServedModels
 from service.queue.submission import refusal, submission
 from service.queue.wakes import Wakes
 from service.queue.wire import decode_result
+from service.queue_load import QueueLoad
 from service.settings import Settings
 
 POLL = 1.0  # seconds; what a lost wake message costs at most

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from service.contracts import ModelLoad, Priority, QueueDepth, QueueLoad
+from service.contracts import Priority
+from service.queue_load import ModelLoad, QueueDepth, QueueLoad
 
 
 def decode_load(answers: Sequence[Sequence[Any]]) -> QueueLoad:

@@ -27,7 +27,7 @@ def may(parts: str, packages: str = "") -> Allowed:
     return Allowed(frozenset(parts.split()), frozenset(packages.split()))
 
 
-EVERYBODYS = "contracts errors settings telemetry tracing log_context start_stages"
+EVERYBODYS = "contracts queue_load errors settings telemetry tracing log_context start_stages"
 COMMANDS = "command cores exit_codes hub inpaint_cli json_logs keys_cli models_cli serve signals supervisor"
 
 TABLE = {
@@ -38,8 +38,9 @@ TABLE = {
     "settings": may("contracts cores errors", "pydantic pydantic_core pydantic_settings"),
     "sampling": may("contracts errors"),
     "metrics": may("", "prometheus_client"),
-    "queue_gauges": may("contracts metrics", "prometheus_client"),
-    "telemetry": may("contracts errors settings metrics queue_gauges", "prometheus_client"),
+    "queue_load": may("contracts"),
+    "queue_gauges": may("metrics queue_load", "prometheus_client"),
+    "telemetry": may("contracts errors settings metrics queue_gauges queue_load", "prometheus_client"),
     "tracing": may("contracts errors settings", "opentelemetry"),
     "log_context": may("contracts tracing"),
     "json_logs": may("log_context"),

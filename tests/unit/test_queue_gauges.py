@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.contracts import ModelLoad, Priority, QueueDepth, QueueLoad
+from service.contracts import Priority
 from service.queue_gauges import QueueCollector
+from service.queue_load import ModelLoad, QueueDepth, QueueLoad
 
 LOAD = QueueLoad(
     depths={

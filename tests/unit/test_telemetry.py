@@ -12,8 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import telemetry
-from service.contracts import TERMINAL, Priority, QueueLoad, Result, Status
+from service.contracts import TERMINAL, Priority, Result, Status
 from service.errors import EmptyMask
+from service.queue_load import QueueLoad
 from tests.unit.test_queue_gauges import LOAD
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.contracts import ModelLoad, Priority, QueueDepth
+from service.contracts import Priority
 from service.queue.load import decode_load
+from service.queue_load import ModelLoad, QueueDepth
 
 IDLE = [0, 0, 0]
 
