@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from service.model.inference.positions import ConvolvedPositions, Positions, TiledPositions
+from service.model.onnx_graph import quiet_exporter
 
 PUBLISHED = "published order: convolution, einsum"
 TILES = (2, 4, 8)  # positions a side
@@ -107,7 +108,8 @@ def _on_onnxruntime(form: Positions, q: Tensor, v: Tensor, threads: int) -> Call
     options.intra_op_num_threads = threads
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "positions.onnx"
-        program = torch.onnx.export(_Network(form).eval(), (q, v), dynamo=True, verbose=False)
+        with quiet_exporter():
+            program = torch.onnx.export(_Network(form).eval(), (q, v), dynamo=True, verbose=False)
         assert program is not None
         program.save(path, external_data=True)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from statistics import median
 
-KEPT = 15  # of each size: a step that was disturbed does not show in their median
+KEPT = 31  # of each size: steps that were disturbed do not show in their median, and two medians compare well
 FEWEST = 7  # that tell of a size
 HORIZON = 500  # steps; what is older may have been on a busier or an idler machine
 
