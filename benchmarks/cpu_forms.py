@@ -21,6 +21,7 @@ from onnxruntime.quantization import (
 )
 
 from service.engine.onnx_half import convert_to_half
+from service.engine.onnx_sessions import THREADING
 
 FULL = "fp32"
 PROVIDERS = ["CPUExecutionProvider"]
@@ -60,7 +61,8 @@ def forms(cores: Sequence[int]) -> list[Form]:
         Form("bf16 products", config=bf16, obstacle=not_arm),
         Form("int8, dynamic", _dynamic),
         Form("int8, static", _static),
-        Form("fp32, threads that spin", config={"session.intra_op.allow_spinning": "1"}),
+        Form("fp32, threads that sleep between nodes", config={"session.intra_op.allow_spinning": "0"}),
+        Form("fp32, work cut in even parts", config={"session.dynamic_block_base": "0"}),
         Form(
             "fp32, a thread on each core",
             config={"session.intra_op_thread_affinities": pinned},
@@ -90,7 +92,7 @@ def open_form(form: Form, graph: Path, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False
-    for name, value in {"session.intra_op.allow_spinning": "0", **form.config}.items():
+    for name, value in {**THREADING, **form.config}.items():
         options.add_session_config_entry(name, value)
     for name, switched in form.attributes.items():
         setattr(options, name, switched)

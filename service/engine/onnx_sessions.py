@@ -29,6 +29,11 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "onnxruntime"  # below the settings' cache_dir
 ERRORS_ONLY = 3
+THREADING = {
+    "session.intra_op.allow_spinning": "1",
+    "session.force_spinning_stop": "1",
+    "session.dynamic_block_base": "4",
+}
 SMALLEST_APART = "1024"  # bytes; larger tensors lie beside the graph, where the runtime maps them into memory
 Level = onnxruntime.GraphOptimizationLevel
 ON_THE_CPU: list[tuple[str, Options]] = [(RUNTIME_NAMES["cpu"], {})]
@@ -139,15 +144,17 @@ class GraphSessions:
         return session
 
     def _options(self, level: Any) -> Any:
-        """Threads sleep when there is nothing to do, so that an idle worker costs nothing. No plan of memory is kept
-        for each shape: with batches of changing size they add up.
+        """Threads spin between the nodes of a call and sleep after it: a call is hundreds of nodes, and an idle worker
+        costs nothing. Work is cut finer towards a node's end, so that no thread waits long for one that a neighbour
+        of this machine disturbs. No plan of memory is kept for each shape: with batches of changing size they add up.
         """
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = level
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.enable_mem_pattern = False
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        for name, value in THREADING.items():
+            options.add_session_config_entry(name, value)
         return options
 
     @property
