@@ -41,7 +41,11 @@ def test_other_numbers_are_another_picture(report: CpuPrecisionReport, name: str
 
 
 def test_other_options_are_the_same_numbers_and_no_pictures_are_taken(report: CpuPrecisionReport) -> None:
-    for name in ("fp32, threads that sleep between nodes", "fp32, no arena", "fp32, arena shrunk after a step"):
+    for name in (
+        "fp32, threads that sleep between nodes",
+        "fp32, no arena",
+        "fp32, arena shrunk after a step",
+    ):
         row = row_of(report, name)
         assert (row.step_difference, row.levels) == (0, None)
 
