@@ -34,6 +34,7 @@ RUN --mount=type=cache,target=/root/.cache \
 
 FROM builder AS wheel
 COPY LICENSE NOTICE README.md ./
+COPY moebius_client moebius_client
 COPY service service
 # The wheel takes the model store along; an edge has no use for it, and workers get it as a layer of its own.
 RUN --mount=type=cache,target=/root/.cache \

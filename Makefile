@@ -48,10 +48,10 @@ lint: $(EVERYTHING)  ## ruff, mypy, bandit, yamllint, hadolint, shellcheck; pins
 	$(BIN)/mypy
 	$(BIN)/python -m scripts.generate_pb --check
 	$(BIN)/python -m scripts.generate_dashboards --check
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive service training scripts
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive moebius_client service training scripts
 	$(BIN)/yamllint --strict .
 	$(BIN)/hadolint Dockerfile
-	grep -rlIE '^#!.*[/ ](ba)?sh$$' .ci scripts deploy | xargs $(BIN)/shellcheck
+	grep -rlIE '^#!.*[/ ](ba)?sh$$' .ci examples scripts deploy | xargs $(BIN)/shellcheck
 	$(BIN)/python -m scripts.check_constraints
 	$(BIN)/python -m scripts.generate_licences --check
 

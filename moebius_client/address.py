@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ class Address:
     """A service's `url`, the key that it wants, and the seconds of silence after which it counts as lost."""
 
     url: str
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     network_timeout: float
 
     @property

@@ -22,7 +22,7 @@ from moebius_client.errors import (
     ServiceError,
     error_of,
 )
-from moebius_client.job_event import JobEvent
+from moebius_client.job_event import JobEvent, Preview
 from moebius_client.job_status import JobStatus
 from moebius_client.result import Box, Candidate, Result
 from moebius_client.served_model import ServedModel
@@ -151,7 +151,12 @@ def job_event(message: pb.JobEvent) -> JobEvent:
         step=message.step,
         steps=message.steps,
         failure=_failure(message),
+        preview=_preview(message.preview) if message.HasField("preview") else None,
     )
+
+
+def _preview(message: pb.Preview) -> Preview:
+    return Preview(message.candidate, message.content_type, message.data)
 
 
 class ResultParts:
@@ -184,6 +189,7 @@ class ResultParts:
             boxes=tuple(Box(box.left, box.top, box.right, box.bottom) for box in info.boxes),
             stages=dict(info.stage_seconds),
             notes=tuple(info.notes),
+            effective_mask=info.effective_mask if info.HasField("effective_mask") else None,
         )
 
 

@@ -20,7 +20,7 @@ from service.command import (
 )
 from service.cores import parse_cores, stay_on
 from service.exit_codes import EXIT_INTERRUPTED, EXIT_UNUSABLE, EXIT_USAGE
-from service.inpaint_cli import inpaint
+from service.inpaint_cli import EXAMPLES, inpaint
 from service.keys_cli import keys_app
 from service.models_cli import models_app
 from service.start_stages import start_stage
@@ -28,7 +28,6 @@ from service.start_stages import start_stage
 app = typer.Typer(
     help="Inpainting as a service: a photo and a mask in, the photo with the hole filled out.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -47,7 +46,7 @@ ENGINE = (
 BATCHING = ("max_batch", "batching")
 LIFE = ("drain_timeout", "log_level", "otlp_endpoint")
 
-app.command()(inpaint)
+app.command(epilog=EXAMPLES)(inpaint)
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 

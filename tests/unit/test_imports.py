@@ -72,7 +72,9 @@ TABLE = {
     "command": may("errors settings exit_codes", "pydantic pydantic_core pydantic_settings typer"),
     "hub": may("artifacts errors", "huggingface_hub"),
     "models_cli": may(f"{EVERYBODYS} command exit_codes hub artifacts engine model", "typer"),
-    "inpaint_cli": may(f"{EVERYBODYS} command exit_codes engine imaging worker", "pydantic rich typer"),
+    "inpaint_cli": may(
+        f"{EVERYBODYS} command exit_codes engine imaging worker", "moebius_client pydantic rich typer"
+    ),
     "supervisor": may(f"{EVERYBODYS} exit_codes queue"),
     "worker_group": may("cores settings supervisor"),
     "keys_cli": may("command exit_codes", "typer"),
@@ -80,6 +82,7 @@ TABLE = {
     "serve": may(f"{EVERYBODYS} edge json_logs queue signals worker_group"),
     "cli": may(f"{EVERYBODYS} {COMMANDS} edge worker", "typer"),
 }
+CLIENT_MAY = may("pb", "PIL google grpc grpc_status httpx httpx_sse moebius_client numpy")
 TRAINING_MAY = {"service.model", "service.engine", "service.imaging", "service.artifacts"}
 # They measure a step of the training, or take holes and scores of its evaluation, and are imported when they measure.
 MEASURE_TRAINING = {
@@ -161,6 +164,28 @@ def test_nobody_but_its_own_benchmark_imports_training() -> None:
         if name.partition(".")[0] == "training"
     ]
     assert broken == []
+
+
+def test_the_client_imports_nothing_of_the_service_but_the_messages_of_grpc() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("moebius_client")
+        for name in imported_names(path)
+        if name.partition(".")[0] not in sys.stdlib_module_names and not is_allowed(name, CLIENT_MAY)
+    ]
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        ("moebius_client", {"httpx", "grpc", "numpy", "PIL", "service"}),
+        ("moebius_client.async_http_transport", {"grpc", "numpy", "PIL", "service"}),
+        ("moebius_client.async_grpc_transport", {"httpx", "numpy", "PIL", "pydantic"}),
+    ],
+)
+def test_the_client_waits_for_what_it_uses_alone(module: str, unneeded: set[str]) -> None:
+    assert loaded_by(module) & (unneeded | {"torch", "onnxruntime", "service.edge", "service.contracts"}) == set()
 
 
 def test_the_benchmarks_options_are_read_without_torch() -> None:
