@@ -12,6 +12,7 @@ from service.edge.auth import Authenticator
 from service.edge.http_trace import RequestTrace
 from service.edge.middleware import BodyLimit, RequestRecord
 from service.edge.openapi import openapi_document
+from service.edge.playground import routes as playground
 from service.edge.problems import install_problem_handlers
 from service.edge.state import EdgeState
 from service.queue.client import QueueClient
@@ -29,7 +30,7 @@ def create_app(settings: Settings, queue: QueueClient) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.edge = EdgeState(settings, queue, Authenticator(settings))
-    for part in (rest, jobs, operations):
+    for part in (rest, jobs, operations, playground):
         app.include_router(part.router)
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, patience=settings.upload_patience)
