@@ -20,7 +20,7 @@ from service.engine.sampler import initial_noise
 GOOD_ENOUGH = 0.95  # of the best throughput: above it a larger batch only makes each step slower
 TURN_SECONDS = 0.002  # of the loop's own work around a step, roughly: very short steps are worth batching
 GAIN = 1.05  # of throughput, for which a larger batch is tried
-LONG = 0.75  # seconds: joins, cancels and deadlines wait for a step's end, so a long one must bring more
+LONG = 0.5  # seconds: joins, cancels and deadlines wait for a step's end, so a long one must bring more
 GAIN_OF_A_LONG_STEP = 1.25
 # Few: readiness waits for it, and the steps that really run correct it.
 FEWEST_CALLS, MOST_CALLS = 2, 10

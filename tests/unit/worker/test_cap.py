@@ -94,6 +94,10 @@ def moves(caps: list[Cap]) -> int:
     return sum(before.settled != after.settled for before, after in pairwise(caps))
 
 
+def falls(caps: list[Cap]) -> int:
+    return sum(before.settled > after.settled for before, after in pairwise(caps))
+
+
 def quiet() -> float:
     return 1.0
 
@@ -122,7 +126,8 @@ def test_without_demand_nothing_is_tried(curve: Curve) -> None:
     start=st.sampled_from(SIZES),
     seed=st.integers(0, 2**32),
 )
-@example(fixed=0.03125, each=0.03125, start=1, seed=109)  # 8 do 1.12 times as much as 4: hardly worth a trial
+@example(fixed=0.03125, each=0.03125, start=1, seed=109)  # 8 do 1.12 times as much as 4
+@example(fixed=0.0234375, each=0.03125, start=1, seed=1)  # two trials of 4 fail by noise, the third is right
 def test_on_a_steady_device_it_comes_to_rest_where_a_larger_batch_brings_little(
     fixed: float, each: float, start: int, seed: int
 ) -> None:
@@ -138,7 +143,7 @@ def test_on_a_steady_device_it_comes_to_rest_where_a_larger_batch_brings_little(
     caps = run(curve, start, 2000, noise, many)
     settled = caps[-1].settled
     assert moves(caps) <= len(SIZES) + 2
-    assert moves(caps[1000:]) <= 1
+    assert falls(caps[1000:]) <= 2  # the pause after a fall, 500 steps at first, doubles
     if settled < SIZES[-1]:
         gain = items_a_second(2 * settled, curve(2 * settled)) / items_a_second(settled, curve(settled))
         assert gain < 1.35  # 1.25 is what a long step must bring, and a tenth for the noise
