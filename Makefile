@@ -22,7 +22,7 @@ ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
-.PHONY: help demo serve test lint format proto dashboards check-rules licences sbom constraints audit buf workflows helm check-chart check-compose bench clean
+.PHONY: help demo serve test lint format proto dashboards reference docs check-rules licences sbom constraints audit buf workflows helm check-chart check-compose bench clean
 .DELETE_ON_ERROR:
 
 help:  ## This list
@@ -48,6 +48,7 @@ lint: $(EVERYTHING)  ## ruff, mypy, bandit, yamllint, hadolint, shellcheck; pins
 	$(BIN)/mypy
 	$(BIN)/python -m scripts.generate_pb --check
 	$(BIN)/python -m scripts.generate_dashboards --check
+	$(BIN)/python -m scripts.generate_reference --check
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive moebius_client service training scripts
 	$(BIN)/yamllint --strict .
 	$(BIN)/hadolint Dockerfile
@@ -64,6 +65,12 @@ proto: $(EVERYTHING)  ## Make service/pb from proto/
 
 dashboards: $(EVERYTHING)  ## Make deploy/grafana/dashboards from scripts/dashboards
 	$(BIN)/python -m scripts.generate_dashboards
+
+reference: $(EVERYTHING)  ## Make docs/reference from the schema, the settings, the errors, the command line and the proto
+	$(BIN)/python -m scripts.generate_reference
+
+docs: $(EVERYTHING)  ## Build the documentation as a site into out/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 check-rules:  ## Check the rules of Prometheus, and that each alert fires when it should; needs promtool
 	@command -v promtool >/dev/null || { echo 'SKIPPED: promtool comes with Prometheus, which is not here' >&2; exit 0; }; \

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,83 +11,35 @@ from typer.main import get_command
 from service.cli import app
 from service.contracts import Params
 from service.hub import PUBLISHED
-from tests.e2e.serving import serving
+from tests.e2e.code_blocks import ROOT, Block, blocks_of, checkout_in, needs_service, run_block
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"(?:<!-- test: skip, (?P<reason>[^>]+) -->\n)?```sh\n(?P<commands>.*?)```", re.DOTALL)
-DOCUMENTED_URL = "http://localhost:8080"
-DOCUMENTED_GRPC = "localhost:50051"
-COPIED = ("Makefile", "README.md", "constraints.txt", "examples", "pyproject.toml", "scripts", "training")
-PATIENCE = 600
-
-
-@dataclass(frozen=True)
-class Block:
-    """Commands between a pair of fences, and why they are not run here, if they are not."""
-
-    commands: str
-    reason: str | None
-
-    def __str__(self) -> str:
-        return self.commands.splitlines()[0]
-
-
-BLOCKS = [Block(found["commands"], found["reason"]) for found in BLOCK.finditer(README)]
+BLOCKS = [block for block in blocks_of(README) if block.is_code]
 RUN = [block for block in BLOCKS if block.reason is None]
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like a clone in which `make` has installed everything: this environment, by links."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in COPIED:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)
-    environment = folder / ".venv"
-    environment.mkdir()
-    for entry in Path(sys.prefix).iterdir():
-        if not entry.name.startswith("."):
-            (environment / entry.name).symlink_to(entry)
-    for stamp in (".serving", ".everything"):
-        (environment / stamp).touch()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def addresses() -> Iterator[dict[str, str]]:
-    """Where what `make serve` would have started listens, with the engine that needs no model."""
-    with serving() as service:
-        yield {DOCUMENTED_URL: service.await_ready(), DOCUMENTED_GRPC: f"localhost:{service.grpc_port()}"}
+    """A folder like a clone in which `make` has installed everything."""
+    return checkout_in(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", RUN, ids=str)
 def test_a_block_of_commands_works(block: Block, checkout: Path, request: pytest.FixtureRequest) -> None:
-    commands = block.commands
-    if DOCUMENTED_URL in commands or DOCUMENTED_GRPC in commands:
-        for documented, served in request.getfixturevalue("addresses").items():
-            commands = commands.replace(documented, served)
-    finished = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=checkout,
-        env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=PATIENCE,
-    )
+    addresses = request.getfixturevalue("addresses") if needs_service(block) else {}
+    finished = run_block(block, checkout, addresses)
     assert finished.returncode == 0, finished.stdout
-    for promised in re.findall(r"(?:-o|--output) (\S+)", commands):
+    for promised in re.findall(r"(?:-o|--output) (\S+)", block.code):
         assert (checkout / promised).stat().st_size > 10_000
-    if "make demo" in commands:
+    if "make demo" in block.code:
         written = {path.name for path in (checkout / "out").iterdir()}
         assert {"before.png", "after.png", "compare.png"} <= written
         assert "denoise" in finished.stdout
 
 
 def test_the_first_commands_are_the_demo_and_the_tests() -> None:
-    assert [block.commands.strip() for block in BLOCKS[:2]] == ["make demo", "make test"]
+    assert [block.code.strip() for block in BLOCKS[:2]] == ["make demo", "make test"]
 
 
 def test_only_what_can_not_run_here_is_skipped() -> None:
