@@ -1,4 +1,4 @@
-"""A job that goes on without its client, and one that is cancelled: python examples/jobs.py http://localhost:8080 OUT."""
+"""A job that goes on alone, and one that is cancelled: python examples/jobs.py http://localhost:8080 filled.jpg."""
 
 from __future__ import annotations
 

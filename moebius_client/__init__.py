@@ -1,7 +1,7 @@
 """Client of the Moebius inpainting service, over HTTP or gRPC. Needs no model: pip install 'moebius[client]'.
 
-    with Client("http://localhost:8080") as client:
-        client.inpaint("photo.jpg", "mask.png", seed=7).save("filled.jpg")
+`Client(server).inpaint("photo.jpg", "mask.png", seed=7).save("filled.jpg")` is the shortest use; `AsyncClient` is the
+same for asyncio, and `submit` gives a job that goes on alone.
 """
 
 from moebius_client.async_client import AsyncClient

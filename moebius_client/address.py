@@ -54,7 +54,9 @@ def address_of(server: str | None, api_key: str | None, network_timeout: float) 
             "grpcs://host:port."
         )
     if parts.scheme in GRPC and (parts.port is None or parts.path.strip("/")):
-        raise InvalidInput(f"The server's address is {url!r}, but over gRPC it is grpc://host:port and no more.")
+        raise InvalidInput(
+            f"The server's address is {url!r}, but over gRPC it is grpc://host:port and no more."
+        )
     return Address(url, api_key or os.environ.get("MOEBIUS_KEY") or None, network_timeout)
 
 

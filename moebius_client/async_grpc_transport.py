@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -29,8 +29,7 @@ class AsyncGrpcTransport:
     def __init__(self, address: Address, channel: grpc.aio.Channel | None = None) -> None:
         self._owned = channel is None
         self._channel = channel or _open(address)
-        # One class at run time, which its types tell apart by the channel.
-        self._stub = cast("InpaintServiceAsyncStub", InpaintServiceStub(self._channel))
+        self._stub: InpaintServiceAsyncStub = InpaintServiceStub(self._channel)
         self._said: dict[str, Any] = {"metadata": messages.metadata(address)}
         self._in_time = self._said | {"timeout": address.network_timeout}
 

@@ -42,7 +42,10 @@ class AsyncRetryingTransport:
             try:
                 async with aclosing(self.once.events(job_id, after)) as events:
                     async for event in events:
-                        if event.id not in ("", after):  # news without an id are told again at each connection
+                        if event.id not in (
+                            "",
+                            after,
+                        ):  # news without an id are told again at each connection
                             after = event.id
                             attempts.begin_anew()
                         yield event

@@ -23,6 +23,6 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException as error:
         with suppress(OSError):  # it may not be there
             partial.unlink()
-        if isinstance(error, OSError):
-            error.filename, error.filename2 = str(path), None  # the file that was asked for
+        if isinstance(error, OSError):  # tell it of the file that was asked for
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise

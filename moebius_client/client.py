@@ -27,9 +27,10 @@ class Client:
     """A service at `server`: http://host:port, https://host, grpc://host:port or grpcs://host:port; left out,
     MOEBIUS_SERVER of the environment, or http://localhost:8080. May be used by several threads.
 
-    `api_key`: where the service asks for one; left out, MOEBIUS_KEY of the environment. `timeout`: seconds that `inpaint`
-    gives a job where its `timeout` is left out. `network_timeout`: seconds without a byte after which a connection counts
-    as lost. `retry`: what is tried again, and how often. `transport`: one of your own in place of `server`.
+    `api_key`: where the service asks for one; left out, MOEBIUS_KEY of the environment. `timeout`: seconds that
+    `inpaint` gives a job where its `timeout` is left out. `network_timeout`: seconds without a byte after which a
+    connection counts as lost. `retry`: what is tried again, and how often. `transport`: one of your own in place of
+    `server`.
     """
 
     def __init__(
@@ -57,9 +58,9 @@ class Client:
     ) -> Result:
         """Fill the hole of a picture, and wait for it. The parameters are those of `Parameters`.
 
-        A picture is a path, bytes, an open binary file, a PIL image or a NumPy array (`picture_bytes`). `progress` is told
-        each event. It is a job that is cancelled if this call is left before its end (Ctrl-C, an error in `progress`), and
-        that a lost connection does not lose.
+        A picture is a path, bytes, an open binary file, a PIL image or a NumPy array (`picture_bytes`). `progress` is
+        told each event. A lost connection loses nothing; to leave before the end (Ctrl-C, an error in `progress`)
+        cancels the work.
 
         Raises `InvalidInput`, `ServiceError`, `ConnectionFailed`, TypeError for an unknown parameter, and OSError for a
         file that can't be read.

@@ -67,7 +67,7 @@ def _enum_number(enum: EnumDescriptor, word: str) -> int:
 
 
 def _enum_word(enum: EnumDescriptor, number: int) -> str:
-    """ "dpm-solver++" for the number of SAMPLER_DPM_SOLVER_PLUS_PLUS; "unknown" for one that is not known here."""
+    """The inverse: "dpm-solver++" for SAMPLER_DPM_SOLVER_PLUS_PLUS; "unknown" for a number that is not known here."""
     value = enum.values_by_number.get(number)
     if value is None:
         return "unknown"

@@ -39,7 +39,9 @@ class GrpcTransport:
     def status(self, job_id: str) -> JobStatus:
         """GetJob."""
         with messages.call_errors():
-            return messages.job_status(self._stub.GetJob(pb.GetJobRequest(job_id=job_id), **self._in_time).job)
+            return messages.job_status(
+                self._stub.GetJob(pb.GetJobRequest(job_id=job_id), **self._in_time).job
+            )
 
     def events(self, job_id: str, after: str = "") -> Generator[JobEvent]:
         """WatchJob."""

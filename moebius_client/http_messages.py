@@ -182,9 +182,7 @@ def result(fields: Mapping[str, Any]) -> Result:
             Candidate(base64.b64decode(picture["data"]), picture["content_type"], picture["seed"])
             for picture in fields["pictures"]
         ),
-        boxes=tuple(
-            Box(box["left"], box["top"], box["right"], box["bottom"]) for box in fields["boxes"]
-        ),
+        boxes=tuple(Box(box["left"], box["top"], box["right"], box["bottom"]) for box in fields["boxes"]),
         stages=dict(fields["stages"]),
         notes=tuple(fields["notes"]),
         effective_mask=base64.b64decode(mask) if (mask := fields.get("effective_mask")) else None,

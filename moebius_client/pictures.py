@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from moebius_client.errors import InvalidInput
 
@@ -45,7 +45,7 @@ def picture_bytes(picture: Picture, role: str) -> bytes:
     if isinstance(picture, str | os.PathLike):
         return Path(picture).read_bytes()
     if _is_instance(picture, "PIL.Image", "Image"):
-        return _encoded(picture, role)
+        return _encoded(cast("Image.Image", picture), role)
     if _is_instance(picture, "numpy", "ndarray"):
         return _encoded(_image_of_array(picture, role), role)
     if hasattr(picture, "read"):
@@ -88,7 +88,9 @@ def _image_of_array(array: Any, role: str) -> Image.Image:
 
 def _encoded(image: Image.Image, role: str) -> bytes:
     """With the EXIF data, colour profile and density that the image has."""
-    kept = {name: image.info[name] for name in ("icc_profile", "dpi", "transparency") if name in image.info}
+    kept: dict[str, Any] = {
+        name: image.info[name] for name in ("icc_profile", "dpi", "transparency") if name in image.info
+    }
     exif = image.getexif()
     if len(exif):
         kept["exif"] = exif.tobytes()
@@ -99,5 +101,7 @@ def _encoded(image: Image.Image, role: str) -> bytes:
         image.save(buffer, "TIFF", compression="tiff_lzw", **kept)
     else:
         allowed = ", ".join(sorted(PNG_MODES | {"CMYK"}))
-        raise InvalidInput(f"The {role} is a PIL image of mode {image.mode}; allowed are {allowed}. Convert it.")
+        raise InvalidInput(
+            f"The {role} is a PIL image of mode {image.mode}; allowed are {allowed}. Convert it."
+        )
     return buffer.getvalue()

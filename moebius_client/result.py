@@ -73,8 +73,8 @@ class Result:
     """A finished job. What one candidate has is told of the first, too: mostly there is no other.
 
     `boxes`: the crops that the model saw. `stages`: seconds by stage; `queue` is the wait for a worker. `notes`: what
-    had to be changed on the way, if anything. `effective_mask`, where it was asked for: a gray PNG of the picture's size as
-    displayed, 255 where the fill alone is, 0 where nothing was touched, the feather in between.
+    had to be changed on the way, if anything. `effective_mask`, where it was asked for: a gray PNG of the picture's
+    size as displayed, 255 where the fill alone is, 0 where nothing was touched, the feather in between.
     """
 
     job_id: str

@@ -17,19 +17,26 @@ from service.inpaint_cli.plan import folder_plan, single_task
 from service.inpaint_cli.report import Report
 from service.inpaint_cli.task import Outcome, Task
 
-EXAMPLES = """Examples:
+EXAMPLES = """Examples
 
-  One photo, here:             moebius inpaint photo.jpg mask.png -o filled.jpg
-  Four candidates of it:       moebius inpaint photo.jpg mask.png -o filled.png --n 4 --seed 7
-  A folder and one of masks:   moebius inpaint photos/ masks/ -o filled/
-  One mask for all of them:    moebius inpaint photos/ logo-mask.png -o filled/
-  Masks beside the photos
-  (cat.jpg, cat_mask.png):     moebius inpaint photos/ -o filled/
-  By a service, 8 at a time:   moebius inpaint photos/ masks/ -o filled/ --server http://gpu:8080 --parallel 8
-  For another program:         moebius inpaint photos/ masks/ -o filled/ --json > filled.jsonl
+One photo, and four candidates of it:
+  moebius inpaint photo.jpg mask.png -o filled.jpg
+  moebius inpaint photo.jpg mask.png -o filled.png --n 4 --seed 7
 
-Exit status: 0 all done, 1 nothing could be done, 2 wrong usage, 3 some photos of a folder failed (listed at the end),
-130 interrupted. The same command again goes on where it ended."""
+A folder with a folder of masks, with one mask for all,
+and with masks beside the photos (cat.jpg, cat_mask.png):
+  moebius inpaint photos/ masks/ -o filled/
+  moebius inpaint photos/ logo-mask.png -o filled/
+  moebius inpaint photos/ -o filled/
+
+By a service, and told of to another program:
+  moebius inpaint photos/ masks/ -o filled/ --server http://gpu:8080
+  moebius inpaint photos/ masks/ -o filled/ --json > filled.jsonl
+
+Exit status: 0 all done, 1 it could not be done, 2 wrong usage,
+3 some photos of a folder failed, 130 interrupted. The same command
+again does what is left."""
+
 
 HERE = "Without a service"
 THERE = "Of a service (--server)"
@@ -52,7 +59,9 @@ def inpaint(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="Where to write; a file's suffix says the format, in a folder each keeps its own."
+            "--output",
+            "-o",
+            help="Where to write; a file's suffix says the format, in a folder each keeps its own.",
         ),
     ],
     as_json: Annotated[
@@ -93,11 +102,11 @@ def inpaint(
     ] = None,
     **parameters: str | None,
 ) -> None:
-    """Fill holes of photos: of one, or of a folder; in this process, or by a service. Candidates (--n) get their seed in
-    the name.
+    """Fill the hole of a photo, or of each photo of a folder, here or by a service. Candidates (--n) get their seed
+    in the name.
 
-    A folder's photos keep their formats. What is in OUT already is skipped, a photo that fails is told and the rest goes
-    on.
+    A folder's photos keep their formats. What is in OUT already is skipped. A photo that fails is told, and the rest
+    goes on.
     """
     params = read_params(parameters, queued=server is not None)
     engine = {
@@ -123,7 +132,10 @@ def _refuse_engine_options(engine: dict[str, Any]) -> None:
     given = [name for name, value in engine.items() if value is not None]
     if given:
         option = given[0].replace("_", "-")
-        fail(f"--{option} is for filling photos here, and --server has them filled there. Leave one out.", EXIT_USAGE)
+        fail(
+            f"--{option} is for filling photos here, and --server has them filled there. Leave one out.",
+            EXIT_USAGE,
+        )
 
 
 def _check_server(server: str) -> None:

@@ -16,7 +16,7 @@ from service.inpaint_cli.task import Outcome, Task
 MASK_ENDING = "_mask"
 
 
-class MaskUnknown(Exception):
+class UnknownMaskError(Exception):
     """It can't be told which mask a photo has; the text says why."""
 
 
@@ -45,7 +45,7 @@ class Folder:
         output = self._output(photo, params)
         try:
             mask = masks.mask_of(photo)
-        except MaskUnknown as error:
+        except UnknownMaskError as error:
             return Outcome(photo, None, "failed", failure=Failure("mask_unknown", str(error)))
         other = taken.setdefault(output, photo)
         if other != photo:
@@ -93,7 +93,7 @@ class MaskFinder:
             self._by_name[path.parent, path.stem].append(path)
 
     def mask_of(self, photo: Path) -> Path:
-        """Raises MaskUnknown where there is none, or where several fit equally well."""
+        """Raises UnknownMaskError where there is none, or where several fit equally well."""
         if self._single is not None:
             return self._single
         place = photo.parent
@@ -105,9 +105,9 @@ class MaskFinder:
         if len(same_name or fitting) == 1:
             return (same_name or fitting)[0]
         if not fitting:
-            raise MaskUnknown(f"There is no mask: {place / names[0]} with the suffix of a picture.")
+            raise UnknownMaskError(f"There is no mask: {place / names[0]} with the suffix of a picture.")
         told = ", ".join(sorted(path.name for path in fitting))
-        raise MaskUnknown(f"Several masks fit, {told}: leave one in {place}.")
+        raise UnknownMaskError(f"Several masks fit, {told}: leave one in {place}.")
 
 
 def pictures_below(folder: Path, *, recursive: bool) -> Iterator[Path]:
@@ -116,7 +116,7 @@ def pictures_below(folder: Path, *, recursive: bool) -> Iterator[Path]:
 
 
 def mask_beside(photo: Path) -> Path:
-    """The mask of a photo alone: photo_mask.png for photo.jpg. Raises MaskUnknown, and OSError."""
+    """The mask of a photo alone: photo_mask.png for photo.jpg. Raises UnknownMaskError, and OSError."""
     return MaskFinder(photo.parent).mask_of(photo)
 
 

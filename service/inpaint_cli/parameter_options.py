@@ -29,7 +29,9 @@ def with_parameter_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _option(name: str) -> inspect.Parameter:
     panel = "Of a service (--server)" if name in QUEUE_PARAMETERS else "How holes are filled"
-    option = typer.Option(help=Params.model_fields[name].description, show_default=False, rich_help_panel=panel)
+    option = typer.Option(
+        help=Params.model_fields[name].description, show_default=False, rich_help_panel=panel
+    )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
     )

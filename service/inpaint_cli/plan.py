@@ -8,7 +8,7 @@ from pathlib import Path
 from service.command import fail
 from service.contracts import Params
 from service.exit_codes import EXIT_USAGE
-from service.inpaint_cli.folder import Folder, MaskUnknown, mask_beside
+from service.inpaint_cli.folder import Folder, UnknownMaskError, mask_beside
 from service.inpaint_cli.parameter_options import with_seed
 from service.inpaint_cli.picture_files import SUFFIX_FORMATS
 from service.inpaint_cli.task import Outcome, Task
@@ -24,7 +24,7 @@ def single_task(image: Path, mask: Path | None, output: Path, params: Params) ->
     if mask is None:
         try:
             mask = mask_beside(image)
-        except MaskUnknown as error:
+        except UnknownMaskError as error:
             fail(f"{error} Or name the mask: moebius inpaint IN MASK -o OUT", EXIT_USAGE)
     return Task(image, mask, output, params)
 
@@ -42,7 +42,10 @@ def folder_plan(
 ) -> Sequence[Task | Outcome]:
     """The photos of a folder; makes the folders that they are written to."""
     if outputs.exists() and not outputs.is_dir():
-        fail(f"{images} is a folder, so {outputs} must be one, and is a file. Name another with -o.", EXIT_USAGE)
+        fail(
+            f"{images} is a folder, so {outputs} must be one, and is a file. Name another with -o.",
+            EXIT_USAGE,
+        )
     if outputs.resolve() == images.resolve():
         fail(f"The photos would be written over those in {images}. Name another folder with -o.", EXIT_USAGE)
     if masks is not None and not masks.exists():
@@ -54,5 +57,3 @@ def folder_plan(
     for folder in {task.output.parent for task in plan if isinstance(task, Task)}:
         folder.mkdir(parents=True, exist_ok=True)
     return plan
-
-

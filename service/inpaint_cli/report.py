@@ -43,11 +43,18 @@ class Report:
             TimeRemainingColumn(elapsed_when_finished=True),
         )
         # What goes to stdout goes there, and not through the bar: it may be a file.
-        bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-        bar.disable = not console.is_terminal
+        hidden = not console.is_terminal
+        bar = Progress(
+            *columns,
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=hidden,
+        )
         with bar:
             bar.add_task(self._described(), total=self._total)
-            self._bar = None if bar.disable else bar
+            self._bar = None if hidden else bar
             try:
                 yield
             finally:

@@ -185,7 +185,10 @@ def test_the_client_imports_nothing_of_the_service_but_the_messages_of_grpc() ->
     ],
 )
 def test_the_client_waits_for_what_it_uses_alone(module: str, unneeded: set[str]) -> None:
-    assert loaded_by(module) & (unneeded | {"torch", "onnxruntime", "service.edge", "service.contracts"}) == set()
+    assert (
+        loaded_by(module) & (unneeded | {"torch", "onnxruntime", "service.edge", "service.contracts"})
+        == set()
+    )
 
 
 def test_the_benchmarks_options_are_read_without_torch() -> None:

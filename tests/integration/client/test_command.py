@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from moebius_client import Retry
 from service.cli import app
@@ -86,7 +85,9 @@ def test_a_service_that_is_not_there_is_told_at_once(folder: Path) -> None:
     assert "moebius: The service can't be reached" in finished.stderr
 
 
-def test_a_service_that_goes_ends_all(folder: Path, addresses: Addresses, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_goes_ends_all(
+    folder: Path, addresses: Addresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("service.inpaint_cli.there.PATIENT", Retry(attempts=2, first_delay=0.01))
     with faulty_proxy(addresses.http) as proxy:
         proxy.plan("POST", "/jobs", Exchange.pass_on, *[dropped] * 20)
@@ -136,7 +137,17 @@ def test_an_interrupted_folder_takes_its_work_back(
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """The command as a user starts it."""
-    command = [sys.executable, "-m", "service.cli", "inpaint", "photos", "mask.png", "-o", "filled", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "service.cli",
+        "inpaint",
+        "photos",
+        "mask.png",
+        "-o",
+        "filled",
+        *arguments,
+    ]
     return subprocess.Popen(
         command,
         cwd=folder,

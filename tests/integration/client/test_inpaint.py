@@ -109,7 +109,9 @@ def test_every_parameter_arrives(server: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_value_out_of_range_is_refused_by_the_service(kind: Kind, server: str) -> None:
-    with pytest.raises(InvalidRequest, match="steps is 0, but must be a whole number from 1 to 100") as refusal:
+    with pytest.raises(
+        InvalidRequest, match=r"steps is .?0.?, but must be a whole number from 1 to 100"
+    ) as refusal:
         inpaint(kind, server, steps=0)
     assert (refusal.value.code, refusal.value.status) == ("invalid_parameter", 422)
     assert refusal.value.problem.retryable is False

@@ -22,7 +22,7 @@ from tests.integration.edge.live_edge import FlatWorker, until
 from tests.integration.edge.pictures import JPEG, MASK, PHOTO
 
 
-class Enough(Exception):
+class EnoughError(Exception):
     """Whoever waited has changed their mind."""
 
 
@@ -98,9 +98,12 @@ def test_a_job_is_cancelled_and_says_so(server: str, worker: FlatWorker) -> None
 
 
 def test_a_job_that_takes_too_long_says_so(server: str, worker: FlatWorker) -> None:
-    with worker.held(), Client(server, timeout=0.2, retry=Retry(attempts=1)) as client:
-        with pytest.raises(JobExpired):
-            client.inpaint(PHOTO, MASK)
+    with (
+        worker.held(),
+        Client(server, timeout=0.2, retry=Retry(attempts=1)) as client,
+        pytest.raises(JobExpired),
+    ):
+        client.inpaint(PHOTO, MASK)
 
 
 def test_an_unknown_job_is_not_found(server: str) -> None:
@@ -127,11 +130,11 @@ def test_the_same_key_is_the_same_job(server: str) -> None:
 def test_leaving_before_the_end_cancels_the_work(kind: Kind, server: str, worker: FlatWorker) -> None:
     def progress(event: JobEvent) -> None:
         if event.kind == "running":
-            raise Enough
+            raise EnoughError
 
     dropped = len(worker.dropped)
     with worker.held():
-        with pytest.raises(Enough):
+        with pytest.raises(EnoughError):
             inpaint(kind, server, progress=progress)
         until(lambda: len(worker.dropped) == dropped + 1)
 

@@ -28,7 +28,7 @@ from tests.integration.client.faulty_proxy import (
     faulty_proxy,
     refused,
 )
-from tests.integration.edge.live_edge import FlatWorker, until
+from tests.integration.edge.live_edge import FlatWorker
 from tests.integration.edge.pictures import MASK, PHOTO, decode, encode, mask
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
@@ -120,9 +120,9 @@ def test_the_services_own_retry_after_is_told(kind: Kind, addresses: Addresses, 
         job = client.submit(PHOTO, MASK)
         with pytest.raises(ServiceError) as refusal:
             job.result()
+        job.cancel()
     assert refusal.value.code == "job_not_finished"
     assert refusal.value.retry_after is not None
-    until(lambda: job.status().ended)
 
 
 def test_nobody_at_the_address_is_told_as_such(kind: Kind) -> None:

@@ -18,7 +18,12 @@ def test_an_error_keeps_what_was_said(code: str) -> None:
     problem = Problem(code, "What to do.", status=ERROR_TABLE[code].http_status, retryable=True)
     error = error_of(problem, 3.5)
     assert type(error) is CODES[code]
-    assert (str(error), error.code, error.status, error.retry_after) == ("What to do.", code, problem.status, 3.5)
+    assert (str(error), error.code, error.status, error.retry_after) == (
+        "What to do.",
+        code,
+        problem.status,
+        3.5,
+    )
 
 
 @pytest.mark.parametrize("code", ERROR_TABLE)

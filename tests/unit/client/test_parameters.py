@@ -30,7 +30,7 @@ def kinds(annotation: Any) -> set[Any]:
 
 
 def test_every_parameter_of_the_service_is_there_and_no_other() -> None:
-    assert NAMES == tuple(Params.model_fields)
+    assert tuple(Params.model_fields) == NAMES
 
 
 @pytest.mark.parametrize("name", Params.model_fields)
@@ -53,7 +53,9 @@ def test_none_is_left_out() -> None:
 @pytest.mark.parametrize(("sync", "other"), [(Client, AsyncClient), (Job, AsyncJob)])
 def test_both_clients_have_the_same_methods_with_the_same_arguments(sync: type, other: type) -> None:
     def surface(of: type) -> dict[str, list[str]]:
-        named = {name.removeprefix("a") if name == "aclose" else name: value for name, value in vars(of).items()}
+        named = {
+            name.removeprefix("a") if name == "aclose" else name: value for name, value in vars(of).items()
+        }
         return {
             name: list(inspect.signature(value).parameters)
             for name, value in named.items()

@@ -27,7 +27,10 @@ def test_what_the_first_candidate_has_is_the_results(tmp_path: Path) -> None:
 
 def test_several_have_their_seeds_in_their_names(tmp_path: Path) -> None:
     paths = result_of(ONE, TWO).save_all(tmp_path / "fill.png")
-    assert [(path.name, path.read_bytes()) for path in paths] == [("fill-7.png", b"one"), ("fill-8.png", b"two")]
+    assert [(path.name, path.read_bytes()) for path in paths] == [
+        ("fill-7.png", b"one"),
+        ("fill-8.png", b"two"),
+    ]
     assert result_of(ONE).save_all(str(tmp_path / "fill.png")) == [tmp_path / "fill.png"]
 
 

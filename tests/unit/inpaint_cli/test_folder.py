@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.contracts import OutputFormat, Params
-from service.inpaint_cli.folder import Folder, MaskUnknown, mask_beside
+from service.inpaint_cli.folder import Folder, UnknownMaskError, mask_beside
 from service.inpaint_cli.task import Outcome, Task
 
 
@@ -25,7 +25,9 @@ def touch(folder: Path, *names: str) -> None:
         path.touch()
 
 
-def planned(root: Path, masks: str | None = "masks", *, recursive: bool = False, **params: object) -> list[str]:
+def planned(
+    root: Path, masks: str | None = "masks", *, recursive: bool = False, **params: object
+) -> list[str]:
     """Each photo, and its mask and output, or why it has none."""
     overwrite = bool(params.pop("overwrite", False))
     folder = Folder(root / "photos", root / masks if masks else None, root / "filled", recursive)
@@ -124,7 +126,9 @@ def test_each_photo_has_a_seed_of_its_own_unless_one_is_given(root: Path) -> Non
     touch(root / "photos", *(f"{index}.jpg" for index in range(5)))
     folder = Folder(root / "photos", root / "m.png", root / "filled")
     drawn = [each.params.seed for each in folder.plan(Params(), overwrite=False) if isinstance(each, Task)]
-    given = [each.params.seed for each in folder.plan(Params(seed=3), overwrite=False) if isinstance(each, Task)]
+    given = [
+        each.params.seed for each in folder.plan(Params(seed=3), overwrite=False) if isinstance(each, Task)
+    ]
     assert len(set(drawn)) == 5
     assert set(given) == {3}
 
@@ -132,5 +136,5 @@ def test_each_photo_has_a_seed_of_its_own_unless_one_is_given(root: Path) -> Non
 def test_the_mask_of_a_single_photo_is_found_beside_it(root: Path) -> None:
     touch(root, "a.jpg", "a_mask.webp")
     assert mask_beside(root / "a.jpg") == root / "a_mask.webp"
-    with pytest.raises(MaskUnknown, match="b_mask with the suffix of a picture"):
+    with pytest.raises(UnknownMaskError, match="b_mask with the suffix of a picture"):
         mask_beside(root / "b.jpg")
