@@ -33,6 +33,8 @@ NAMES = {
     "autoencoder": "what encoding and decoding with the VAE takes, and what half precision changes",
     "overlap": "the VAE beside the step loop against instead of it",
     "samplers": "how far few steps end from many, by sampler and spacing, and what a picture takes",
+    "seams": "seam, tone and sharpness of fills beside the plain ways",
+    "large": "large photographs: crops, seconds and memory",
     "start": "seconds until the service is ready, where they go, and memory when idle",
     "soak": "memory and keys under steady load",
     "distillation": "a training step, with and without cached latents, beside the published loop's structure",

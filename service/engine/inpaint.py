@@ -14,13 +14,17 @@ from service.contracts import Params, Sampler
 from service.engine.base import Array, Engine, EngineInfo, Tile
 from service.engine.dpm_solver import dpm_solver_table, dpm_solver_timesteps
 from service.engine.sampler import (
+    NoisePlace,
     PredictionType,
     SamplingTable,
     ddim_table,
     ddim_timesteps,
     initial_noise,
+    shared_noise,
 )
 from service.sampling import resolve_sampling
+
+REFINED_SHARE = 0.5  # of a full run's steps: a second pass keeps what is where, and adds detail
 
 StepCallback = Callable[[int, int, float], None]
 
@@ -58,17 +62,42 @@ def sampling_table(info: EngineInfo, params: Params) -> SamplingTable:
     return dpm_solver_table(timesteps, params.strength, guidance, prediction_type=prediction_type)
 
 
+def refinement_table(info: EngineInfo, params: Params) -> SamplingTable:
+    """The run of a second pass, over tiles that show a first fill: the last steps of a full run, from the noised tile.
+
+    The request's `strength` is that of the first pass. Raises what `sampling_table` raises.
+    """
+    full = sampling_table(info, params.model_copy(update={"strength": 1.0}))
+    kept = max(1, int(len(full.rows) * REFINED_SHARE))
+    timesteps = [row.timestep for row in full.rows[-kept:]]
+    guidance = full.rows[0].guidance
+    prediction_type = cast("PredictionType", info.prediction_type)
+    make = ddim_table if params.sampler is Sampler.DDIM else dpm_solver_table
+    rows = make(timesteps, 1.0, guidance, prediction_type=prediction_type).rows
+    return SamplingTable.of(rows, REFINED_SHARE)
+
+
 def reads_image(table: SamplingTable) -> bool:
     """Whether a run starts from the photo, so that the whole crop must be encoded too."""
     return table.image_scale != 0
 
 
-def begin_item(engine: Engine, encoded: Any, table: SamplingTable, *, seed: int, crop: int) -> Any:
+def begin_item(
+    engine: Engine,
+    encoded: Any,
+    table: SamplingTable,
+    *,
+    seed: int,
+    crop: int,
+    place: NoisePlace | None = None,
+) -> Any:
     """The first state of one crop of the candidate with `seed`.
 
-    Noise is keyed by (seed, crop), so neither the number of candidates nor the batch changes a picture.
+    Noise is keyed by (seed, crop), so neither the number of candidates nor the batch changes a picture; a tile with a
+    `place` takes it from the field that it shares.
     """
-    noise = initial_noise(seed, crop, engine.latent_shape)
+    shape = engine.latent_shape
+    noise = initial_noise(seed, crop, shape) if place is None else shared_noise(seed, place, shape)
     return engine.begin(encoded, noise, table.image_scale, table.noise_scale)
 
 
@@ -77,21 +106,25 @@ def run(
     tiles: Sequence[tuple[Array, Array]],
     params: Params,
     *,
+    table: SamplingTable | None = None,
+    places: Sequence[NoisePlace] | None = None,
     on_step: StepCallback | None = None,
 ) -> Inpainting:
-    """Fill every tile (image [3, s, s] in [-1, 1], mask [s, s] with 1 = fill) once a candidate.
+    """Fill every tile (image [3, s, s] in [-1, 1], mask [s, s] with 1 = fill) once a candidate, by the request's table
+    or the one given, from noise of its own or at its place.
 
     `on_step(done, total, seconds)` is called after each step.
     """
     seeds = candidate_seeds(params)
-    table = sampling_table(engine.info, params)
+    table = sampling_table(engine.info, params) if table is None else table
+    at = [None] * len(tiles) if places is None else places
     started = perf_counter()
     encoded = engine.encode([Tile(image, mask) for image, mask in tiles], with_image=reads_image(table))
     encoded_at = perf_counter()
     states = [
-        begin_item(engine, tile, table, seed=seed, crop=crop)
+        begin_item(engine, tile, table, seed=seed, crop=crop, place=place)
         for seed in seeds
-        for crop, tile in enumerate(encoded)
+        for crop, (tile, place) in enumerate(zip(encoded, at, strict=True))
     ]
     _denoise(engine, states, table, on_step)
     denoised_at = perf_counter()

@@ -82,6 +82,23 @@ def initial_noise(seed: int, crop: int, shape: tuple[int, ...]) -> Array:
     return generator.standard_normal(shape, dtype=np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class NoisePlace:
+    """Where a tile's noise is in a field [4, rows, columns] that overlapping tiles share: from `top` and `left` on."""
+
+    stream: int
+    rows: int
+    columns: int
+    top: int
+    left: int
+
+
+def shared_noise(seed: int, place: NoisePlace, shape: tuple[int, ...]) -> Array:
+    """A tile's window [4, h, w] of the noise of its field, which is keyed by (seed, stream) as a crop's is."""
+    field = initial_noise(seed, place.stream, (shape[0], place.rows, place.columns))
+    return field[:, place.top : place.top + shape[1], place.left : place.left + shape[2]]
+
+
 def steps_left(steps: int, strength: float) -> int:
     """Steps that a strength leaves of a full-strength run's. `InvalidParameter` when it leaves none."""
     left = int(steps * strength)

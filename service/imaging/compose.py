@@ -5,7 +5,7 @@ All arithmetic rounds; where alpha is 0 the picture's values come out as they we
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +14,16 @@ from PIL import Image
 
 from service.contracts import Box
 from service.imaging.color import ColorConverter
+from service.imaging.crops import Crop, Region
 from service.imaging.feather import SoftHole, dilated
 from service.imaging.native import colors_of
 from service.imaging.palette import Patch
 from service.imaging.picture import Bytes8, Picture, Pixels
-from service.imaging.regions import Crop, Region
-from service.imaging.tiles import Floats, TileCrop
-from service.imaging.tone import ring_shift, tone_field
+from service.imaging.tiles import Floats, TileCrop, strips
+from service.imaging.tone import coarse_shift, ring_shift
 
-STRIP = 2**18  # pixels
 RING = 16  # pixels at model scale: two latent cells
+COARSE_BLUR = 2.0  # pixels of the first crop: what is larger than that, it has seen
 
 
 def matched(fill: Floats, tile: TileCrop) -> Floats:
@@ -31,7 +31,14 @@ def matched(fill: Floats, tile: TileCrop) -> Floats:
     hole = tile.mask > 0
     ring = dilated(hole, RING) & tile.known
     level = fill + ring_shift(tile.image, fill, ring)[:, None, None]
-    return level + tone_field(tile.image, level, hole, tile.known)
+    return level + tile.membrane.field(tile.image, level)
+
+
+def matched_to_start(fill: Floats, tile: TileCrop, scale: float) -> Floats:
+    """The fill [3, s, s] of a fine tile brought to the tone of what it started from: the first fill, whose pixels are
+    `scale` of its own.
+    """
+    return fill + coarse_shift(tile.image, fill, tile.mask > 0, COARSE_BLUR * scale)
 
 
 def region_patch(
@@ -49,20 +56,13 @@ def region_patch(
     result = original.copy()
     for crop, fill in zip(region.crops, fills, strict=True):
         fade = _Fade.of(crop, region)
-        for part in _strips(crop.core):
+        for part in strips(crop.core):
             rows = slice(part.top - region.hole.top, part.bottom - region.hole.top)
             columns = slice(part.left - region.hole.left, part.right - region.hole.left)
             native = converter.from_srgb(_at_native(fill, crop, part))
             pasted = blended(original[rows, columns], native, hole.window(part))
             result[rows, columns] = blended(result[rows, columns], pasted, fade.rows(part))
     return Patch(region.hole, result, hole.window(region.hole) > 0)
-
-
-def _strips(box: Box) -> Iterator[Box]:
-    """The box in full rows of at most STRIP pixels: what is computed on the way stays in the cache."""
-    height = max(1, STRIP // box.width)
-    for top in range(box.top, box.bottom, height):
-        yield Box(box.left, top, box.right, min(top + height, box.bottom))
 
 
 def blended(below: Pixels, above: Pixels, alpha: Bytes8) -> Pixels:

@@ -6,18 +6,20 @@ Apart from the rest of a retouch, whose numerical libraries an edge never needs.
 from __future__ import annotations
 
 from service.contracts import Params
+from service.imaging.crops import Region
 from service.imaging.feather import soft_hole
 from service.imaging.picture import Flags
-from service.imaging.regions import Region, plan_regions
+from service.imaging.regions import plan_regions
 
 
 def crop_count(flags: Flags, params: Params, model_size: int) -> int:
-    """How many tiles `retouch.prepare` will cut for a mask [H, W] with at least one set flag.
+    """How many tiles the model will see for a mask [H, W] with at least one set flag, fine ones included.
 
     The picture is not looked at: fully transparent pixels inside the hole may make it another number.
     """
     effective = soft_hole(flags, params.dilate, params.feather).flags((flags.shape[1], flags.shape[0]))
-    return sum(len(region.crops) for region in planned_regions(effective, params, model_size))
+    regions = planned_regions(effective, params, model_size)
+    return sum(len(region.crops) + len(region.fine) for region in regions)
 
 
 def planned_regions(effective: Flags, params: Params, model_size: int) -> tuple[Region, ...]:

@@ -11,16 +11,17 @@ from PIL import ExifTags, Image
 
 from service.contracts import OutputFormat, Params
 from service.errors import InvalidParameter
+from service.imaging.bare import bare
+from service.imaging.carried import fitting, metadata_options
 from service.imaging.convert import COLOR_KEY_FORMATS, fitted
 from service.imaging.formats import FORMATS
 from service.imaging.picture import Metadata, Picture
 
 DEFAULT_QUALITY = 95
+LOSSY_AVIF = (
+    "AVIF is written lossily, at quality {quality}: pixels outside the hole may change by a few levels."
+)
 PNG_LEVEL = 3  # three times as fast as zlib's default on a photo, for files up to a seventh larger
-LONGEST_JPEG_EXIF = 65_533
-PROFILE_FORMATS = frozenset({"PNG", "JPEG", "WEBP", "TIFF", "AVIF"})
-DENSITY_FORMATS = frozenset({"PNG", "JPEG", "TIFF", "BMP"})
-COMMENT_FORMATS = frozenset({"JPEG", "GIF"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ def output_format(picture: Picture, asked: OutputFormat | None) -> str:
 
 
 def encode_picture(picture: Picture, params: Params) -> EncodedPicture:
-    """Encode with the picture's profile, EXIF, density and JPEG tables. `keep_metadata` false drops all but
-    the profile, without which the colours would change.
+    """Encode with the picture's profile, EXIF, XMP, text, density and JPEG tables. With `keep_metadata` false all that
+    is dropped but the tables, and the colours are converted to sRGB.
 
     Raises `InvalidParameter` if the format asked for can't hold the picture.
     """
@@ -61,16 +62,11 @@ def encode_picture(picture: Picture, params: Params) -> EncodedPicture:
         note = f"{picture.format} is not written with {picture.mode} pixels here: the picture became {name}."
         picture = replace(picture, notes=(*picture.notes, note))
     picture = fitted(picture, name)
-    if not params.keep_metadata:
-        kept = replace(picture.metadata, exif=None, density=None, comment=None)
-        picture = replace(picture, metadata=kept)
-    if name == "JPEG" and len(picture.metadata.exif or b"") > LONGEST_JPEG_EXIF:
-        picture = replace(
-            picture,
-            metadata=replace(picture.metadata, exif=None),
-            notes=(*picture.notes, "The EXIF data is longer than JPEG allows and was left out."),
-        )
-    options = _pixel_options(picture, name, params.quality) | _metadata_options(picture, name)
+    picture = fitting(picture, name) if params.keep_metadata else bare(picture)
+    if name == "AVIF":
+        note = LOSSY_AVIF.format(quality=params.quality or DEFAULT_QUALITY)
+        picture = replace(picture, notes=(*picture.notes, note))
+    options = _pixel_options(picture, name, params.quality) | metadata_options(picture.metadata, name)
     buffer = io.BytesIO()
     _to_image(picture).save(buffer, name, **options)
     return EncodedPicture(buffer.getvalue(), FORMATS[name].content_type, picture.notes)
@@ -141,18 +137,3 @@ def _transparency(picture: Picture, name: str) -> dict[str, Any]:
     if alpha.min() == 255:
         return {}
     return {"transparency": alpha.tobytes() if name == "PNG" else int(np.argmin(alpha))}
-
-
-def _metadata_options(picture: Picture, name: str) -> dict[str, Any]:
-    """What travels beside the pixels."""
-    metadata = picture.metadata
-    options: dict[str, Any] = {}
-    if name in PROFILE_FORMATS and metadata.icc:
-        options["icc_profile"] = metadata.icc
-    if name in PROFILE_FORMATS and metadata.exif:
-        options["exif"] = metadata.exif
-    if name in DENSITY_FORMATS and metadata.density:
-        options["dpi"] = metadata.density
-    if name in COMMENT_FORMATS and metadata.comment:
-        options["comment"] = metadata.comment
-    return options

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from PIL import ExifTags, Image, JpegImagePlugin
+from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
 from service.imaging.picture import Metadata
+from service.imaging.xmp import still_true
 
 ORIENTATION = ExifTags.Base.Orientation
 TURNS = {
@@ -30,6 +31,9 @@ DESCRIPTIVE_TAGS = frozenset(
         ExifTags.Base.Copyright,
     }
 )
+IPTC = 0x0404  # Photoshop's image resource of that name
+PNG_XMP = "XML:com.adobe.xmp"
+RAW_PROFILE = "Raw profile type "  # text by which ImageMagick once kept EXIF and others in PNG files
 LOSSLESS_TIFF = frozenset(
     {"raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "group3", "group4", "zstd", "lzma"}
 )
@@ -58,13 +62,19 @@ def read(image: Image.Image, data: bytes) -> tuple[Metadata, tuple[str, ...]]:
     """
     info = image.info
     exif, notes = _exif(image)
+    xmp, lost = _xmp(info)
+    notes += lost
     if "mp" in info or getattr(image, "mpo", None):
         notes += ("The file holds further pictures behind the first; only the first is kept.",)
+    if IPTC in info.get("photoshop", ()):
+        notes += ("The IPTC data was left out.",)
     transparency = info.get("transparency") if image.mode != "P" else None
     jpeg = image if isinstance(image, JpegImagePlugin.JpegImageFile) else None
     described = Metadata(
         icc=info.get("icc_profile") or None,
         exif=exif,
+        xmp=xmp,
+        texts=_texts(image),
         density=_density(info),
         comment=_comment(info),
         transparency=transparency if isinstance(transparency, int | tuple) else None,
@@ -84,11 +94,13 @@ def _tables(jpeg: JpegImagePlugin.JpegImageFile) -> dict[int, list[int]] | None:
 
 
 def _mentions_exif(image: Image.Image, data: bytes) -> bool:
-    return "exif" in image.info or "Raw profile type exif" in image.info or b"eXIf" in data
+    return "exif" in image.info or RAW_PROFILE + "exif" in image.info or b"eXIf" in data
 
 
 def _orientation(image: Image.Image) -> int:
-    """1 to 8; damaged EXIF counts as upright, as in every viewer."""
+    """1 to 8; damaged EXIF counts as upright, as in every viewer, and so does a picture that XMP alone would turn."""
+    if not (image.format == "TIFF" or "exif" in image.info or RAW_PROFILE + "exif" in image.info):
+        return 1
     try:
         value = image.getexif().get(ORIENTATION, 1)
     except Exception:
@@ -102,7 +114,7 @@ def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
     An embedded thumbnail is left out: it still shows what was removed from the photo.
     """
     raw = image.info.get("exif")
-    if image.format != "TIFF" and not raw:
+    if image.format != "TIFF" and not raw and RAW_PROFILE + "exif" not in image.info:
         return None, ()
     try:
         exif = image.getexif() if image.format != "TIFF" else _descriptive(image.getexif())
@@ -113,6 +125,25 @@ def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
         return exif.tobytes(), ()
     except Exception:
         return None, ("The EXIF data is damaged and was left out.",)
+
+
+def _xmp(info: dict[Any, Any]) -> tuple[bytes | None, tuple[str, ...]]:
+    packet = info.get("xmp")
+    if not isinstance(packet, bytes) or not packet:
+        return None, ()
+    kept = still_true(packet)
+    return kept, () if kept else ("The XMP data can't be kept as it is and was left out.",)
+
+
+def _texts(image: Image.Image) -> tuple[tuple[str, str], ...]:
+    """Text of a PNG, but for what is read from it as EXIF, XMP or a profile."""
+    if not isinstance(image, PngImagePlugin.PngImageFile):
+        return ()
+    return tuple(
+        (key, value)
+        for key, value in image.text.items()
+        if key != PNG_XMP and not key.startswith(RAW_PROFILE)
+    )
 
 
 def _has_thumbnail(raw: bytes) -> bool:

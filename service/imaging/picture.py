@@ -19,13 +19,15 @@ Flags = npt.NDArray[np.bool_]
 class Metadata:
     """What travels beside the pixels.
 
-    `exif` has orientation 1; `transparency` is a PNG or GIF colour key (None for palettes, whose opacity is
-    in `Picture.palette`); `density` is in dots per inch; `tables` and `subsampling` are the JPEG's own;
-    `compression` is the TIFF's; `lossless` tells whether the source file was.
+    `exif` and `xmp` have orientation 1; `texts` are a PNG's, by keyword; `transparency` is a PNG or GIF colour key
+    (None for palettes, whose opacity is in `Picture.palette`); `density` is in dots per inch; `tables` and
+    `subsampling` are the JPEG's own; `compression` is the TIFF's; `lossless` tells whether the source file was.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
+    texts: tuple[tuple[str, str], ...] = ()
     density: tuple[float, float] | None = None
     comment: bytes | None = None
     transparency: int | tuple[int, ...] | None = None

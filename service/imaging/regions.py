@@ -5,14 +5,18 @@ Pure geometry on boxes; no pixel of the picture is read here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
 from service.contracts import MAX_CROPS, Box, Strategy
+from service.imaging.crops import Crop, Region
 from service.imaging.feather import bounding_box, dilated
+from service.imaging.fine_tiles import LARGE, MOST_TILES, fine_tiles
 from service.imaging.picture import Flags
+from service.imaging.spans import spans
 
 CELL = 8  # pixels; holes closer than that are one
 MIN_CONTEXT = 128
@@ -21,27 +25,6 @@ SLENDER = (
 )
 SLENDER_CROPS = 8  # at most, for one slender hole: one batch of a small worker; its tiles grow instead
 NEIGHBOURS = np.ones((3, 3), np.bool_)
-
-
-@dataclass(frozen=True, slots=True)
-class Crop:
-    """One view for the model. `box` lies inside the picture; where it is smaller than `side` x `side` the
-    tile is padded. `core` is the part of the hole that is pasted from this crop.
-    """
-
-    box: Box
-    core: Box
-    side: int
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A hole, or several close ones, and the crops that fill it, in reading order; neighbours' cores
-    overlap.
-    """
-
-    hole: Box
-    crops: tuple[Crop, ...]
 
 
 def plan_regions(
@@ -57,6 +40,7 @@ def plan_regions(
     more), at least `model_size`, at most the picture's shorter side unless that is below `model_size`. A
     default context shrinks, down to a quarter of `model_size`, where that lets the crop stay at native
     resolution. A slender hole, however bent, is tiled: what counts is its thickness, not the box around it.
+    A hole that is still much larger than the model gets `fine` tiles beside its crops.
     """
     planner = _Planner(mask.shape[1], mask.shape[0], model_size, context)
     if strategy is Strategy.RESIZE:
@@ -69,9 +53,10 @@ def plan_regions(
         boxes = [_moved(_tight(inside, span), frame) for span in _hole_spans(cells, gap)]
         if len(boxes) <= MAX_CROPS:
             holes = [_Hole(box, _thickness(_pooled(_within(mask, box)))) for box in boxes]
-            regions = tuple(planner.region(hole, _within(mask, hole.box)) for hole in planner.joined(holes))
+            holes = planner.joined(holes)
+            regions = tuple(planner.region(hole, _within(mask, hole.box)) for hole in holes)
             if len(regions) == 1 or sum(len(region.crops) for region in regions) <= MAX_CROPS:
-                return regions
+                return planner.refined(regions, holes, mask)
         gap = max(1, 2 * gap)
 
 
@@ -122,17 +107,17 @@ def _pooled(flags: Flags) -> Flags:
     return np.logical_or.reduceat(np.logical_or.reduceat(flags, rows, axis=0), columns, axis=1)
 
 
-def _disjoint(spans: list[Span], shape: tuple[int, ...]) -> list[Span]:
+def _disjoint(rectangles: list[Span], shape: tuple[int, ...]) -> list[Span]:
     """Merge rectangles that touch until none do."""
     while True:
         painted = np.zeros(shape, np.bool_)
-        for span in spans:
-            painted[span] = True
+        for rectangle in rectangles:
+            painted[rectangle] = True
         labels, count = ndimage.label(painted, structure=NEIGHBOURS)
-        spans_merged: list[Span] = ndimage.find_objects(labels)
-        if count == len(spans):
-            return spans_merged
-        spans = spans_merged
+        merged: list[Span] = ndimage.find_objects(labels)
+        if count == len(rectangles):
+            return merged
+        rectangles = merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +136,7 @@ class _Planner:
 
     def side(self, hole: _Hole) -> int:
         """Side of the square crops for a hole, in pixels of the picture."""
-        longer = max(hole.box.width, hole.box.height)
-        reach = min(longer, max(2 * hole.thickness, self.model_size // 2)) if _is_slender(hole) else longer
+        reach = self._reach(hole)
         if self.context is not None:
             wanted = reach + 2 * self.context
         else:
@@ -160,6 +144,11 @@ class _Planner:
             if reach + 2 * (self.model_size // 4) <= self.model_size:
                 wanted = self.model_size
         return max(self.model_size, min(wanted, self.width, self.height))
+
+    def _reach(self, hole: _Hole) -> int:
+        """Pixels of the hole that one crop should span: all, or of a slender one a piece."""
+        longer = max(hole.box.width, hole.box.height)
+        return min(longer, max(2 * hole.thickness, self.model_size // 2)) if _is_slender(hole) else longer
 
     def joined(self, holes: list[_Hole]) -> list[_Hole]:
         """Join holes whose common crop is no larger than a crop of one of them: fewer crops, as sharp."""
@@ -191,10 +180,32 @@ class _Planner:
             side += side // 4
         return Region(hole.box, crops)
 
+    def refined(self, regions: Sequence[Region], holes: Sequence[_Hole], mask: Flags) -> tuple[Region, ...]:
+        """The regions with fine tiles for the large holes among them, which share what may be spent by their area."""
+        large = [self._reach(hole) > LARGE * self.model_size for hole in holes]
+        area = sum(_area(hole.box) for hole, is_large in zip(holes, large, strict=True) if is_large)
+        room = min(MOST_TILES, MAX_CROPS - sum(len(region.crops) for region in regions))
+        return tuple(
+            replace(region, fine=self._fine(region, mask, room * _area(region.hole) // area))
+            if is_large
+            else region
+            for region, is_large in zip(regions, large, strict=True)
+        )
+
+    def _fine(self, region: Region, mask: Flags, most: int) -> tuple[Crop, ...]:
+        return fine_tiles(
+            region.hole,
+            _within(mask, region.hole),
+            (self.width, self.height),
+            model_size=self.model_size,
+            coarse_side=region.crops[0].side,
+            most=most,
+        )
+
     def _tiles(self, hole: Box, side: int, flags: Flags) -> tuple[Crop, ...]:
         """Squares of one side over a hole's box, without those that would paste nothing."""
-        columns = _spans(hole.left, hole.right, min(side, self.width), self.width)
-        rows = _spans(hole.top, hole.bottom, min(side, self.height), self.height)
+        columns = spans(hole.left, hole.right, min(side, self.width), self.width)
+        rows = spans(hole.top, hole.bottom, min(side, self.height), self.height)
         cores = [
             (row, column, Box(column.core_start, row.core_start, column.core_end, row.core_end))
             for row in rows
@@ -207,44 +218,12 @@ class _Planner:
         )
 
 
+def _area(box: Box) -> int:
+    return box.width * box.height
+
+
 def _is_slender(hole: _Hole) -> bool:
     return max(hole.box.width, hole.box.height) > SLENDER * hole.thickness
-
-
-@dataclass(frozen=True, slots=True)
-class _Interval:
-    """One crop along one axis: what it sees, and what of the hole it is pasted to."""
-
-    start: int
-    end: int
-    core_start: int
-    core_end: int
-
-
-def _spans(start: int, end: int, length: int, extent: int) -> list[_Interval]:
-    """Intervals of `length` inside [0, extent) whose cores cover the hole [start, end).
-
-    Several overlap by at least a quarter; the quarter of the overlap next to a crop's end is not pasted,
-    because there the model saw context on one side only.
-    """
-    if end - start <= length:
-        first = min(max((start + end - length) // 2, 0), extent - length)
-        return [_Interval(first, first + length, start, end)]
-    overlap = length // 4
-    low = max(0, start - length // 8)
-    high = min(extent, end + length // 8)
-    count = -(-(high - low - overlap) // (length - overlap))
-    firsts = np.rint(np.linspace(low, high - length, count)).astype(int).tolist()
-    trim = overlap // 4
-    return [
-        _Interval(
-            first,
-            first + length,
-            max(start, first + trim if index else first),
-            min(end, first + length - (trim if index < count - 1 else 0)),
-        )
-        for index, first in enumerate(firsts)
-    ]
 
 
 def _union(first: _Hole, second: _Hole) -> _Hole:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage, sparse
+from scipy import ndimage
 
+from service.contracts import Box
+from service.imaging.area import AreaMeans
+from service.imaging.area import Floats as Floats
 from service.imaging.color import ColorConverter
+from service.imaging.crops import LATENT_CELL, Crop
 from service.imaging.native import colors_of
-from service.imaging.picture import Bytes8, Flags, Picture
-from service.imaging.regions import Crop
+from service.imaging.picture import Flags, Picture
+from service.imaging.tone import ToneMembrane
 
-LATENT_CELL = 8
-
-Floats = npt.NDArray[np.float32]
+STRIP = 2**18  # pixels that are worked on at a time: they stay in the cache, and floats of them are few
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TileCrop:
     """`image` [3, s, s] in [-1, 1] and `mask` [s, s], 1 = fill, as the model gets them; `known` [s, s] flags
     what is photo: neither hole nor padding.
@@ -27,6 +30,11 @@ class TileCrop:
     image: Floats
     mask: Floats
     known: Flags
+
+    @cached_property
+    def membrane(self) -> ToneMembrane:
+        """What tone matching needs of the hole's shape, the same for all candidates."""
+        return ToneMembrane(self.mask > 0, self.known)
 
 
 def cut_tile(
@@ -37,58 +45,50 @@ def cut_tile(
     The hole is widened to whole latent cells (any pixel of 8 x 8), for the model alone.
     """
     box = crop.box
-    srgb = converter.to_srgb(colors_of(picture, box))  # [h, w, 3]
-    opacity = picture.opacity(box)
-    if opacity is not None:
-        srgb = _behind_clear(srgb, opacity)
-    hole = effective[box.top : box.bottom, box.left : box.right]
-    small = area_downscaled(_padded(srgb, crop.side), model_size)  # [s, s, 3]
-    holes = area_downscaled(_padded(hole[..., None].astype(np.uint8), crop.side), model_size)[..., 0] > 0
-    cells = holes.reshape(model_size // LATENT_CELL, LATENT_CELL, -1, LATENT_CELL).any(axis=(1, 3))
+    means = AreaMeans(crop.side, box.height, box.width, model_size)
+    for part in strips(box):
+        means.add(part.top - box.top, _values(picture, converter, effective, part))
+    small = means.means  # [s, s, 4 or 5]
+    colors = small[..., :3] if small.shape[2] == 4 else _behind_clear(small[..., :3], small[..., 4])
+    cells = (
+        (small[..., 3] > 0).reshape(model_size // LATENT_CELL, LATENT_CELL, -1, LATENT_CELL).any(axis=(1, 3))
+    )
     mask = cells.repeat(LATENT_CELL, axis=0).repeat(LATENT_CELL, axis=1)
     known = ~mask
     known[-(-box.height * model_size // crop.side) :] = False
     known[:, -(-box.width * model_size // crop.side) :] = False
-    image = np.ascontiguousarray(np.moveaxis(small / 127.5 - 1, 2, 0), dtype=np.float32)  # [3, s, s]
+    image = np.ascontiguousarray(np.moveaxis(colors / 127.5 - 1, 2, 0), dtype=np.float32)  # [3, s, s]
     return TileCrop(image, mask.astype(np.float32), known)
 
 
-def area_downscaled(pixels: Bytes8, size: int) -> Floats:
-    """[n, n, C] -> [size, size, C], each value the mean over the exact area that it covers; n >= size."""
-    if pixels.shape[0] == size:
-        return pixels.astype(np.float32)
-    weights = _coverage(pixels.shape[0], size)  # [size, n]
-    channels = [
-        (weights @ (weights @ pixels[..., channel].astype(np.float32)).T).T
-        for channel in range(pixels.shape[2])
-    ]
-    return np.stack(channels, axis=2)
+def strips(box: Box) -> Iterator[Box]:
+    """The box in full rows of at most STRIP pixels."""
+    height = max(1, STRIP // box.width)
+    for top in range(box.top, box.bottom, height):
+        yield Box(box.left, top, box.right, min(top + height, box.bottom))
 
 
-def _coverage(length: int, size: int) -> sparse.csr_array:
-    """Row i holds the share of each of `length` pixels in the i-th of `size` equal intervals."""
-    scale = length / size
-    edges = np.union1d(np.arange(length + 1), np.arange(size + 1) * scale)
-    middles = (edges[1:] + edges[:-1]) / 2
-    rows = np.minimum(middles // scale, size - 1).astype(int)
-    shares = (np.diff(edges) / scale).astype(np.float32)
-    columns = np.minimum(middles.astype(int), length - 1)
-    return sparse.csr_array((shares, (rows, columns)), shape=(size, length))
+def _values(picture: Picture, converter: ColorConverter, effective: Flags, part: Box) -> Floats:
+    """SRGB and the hole of a part of the picture, [h, w, 4]; of one with transparency [h, w, 5], the last what is
+    visible, and black where nothing is.
+    """
+    srgb = converter.to_srgb(colors_of(picture, part)).astype(np.float32)  # [h, w, 3]
+    hole = effective[part.top : part.bottom, part.left : part.right].astype(np.float32)
+    opacity = picture.opacity(part)
+    if opacity is None:
+        return np.dstack([srgb, hole])
+    visible = (opacity > 0).astype(np.float32)
+    return np.dstack([srgb * visible[..., None], hole, visible])
 
 
-def _padded(pixels: Bytes8, side: int) -> Bytes8:
-    """Edge pixels repeated to the right and below up to `side` x `side`."""
-    height, width = pixels.shape[:2]
-    if height == width == side:
-        return pixels
-    return np.pad(pixels, ((0, side - height), (0, side - width), (0, 0)), mode="edge")
-
-
-def _behind_clear(srgb: Bytes8, opacity: Bytes8) -> Bytes8:
-    """Fully transparent pixels, whose colour means nothing, take that of the nearest visible one."""
-    clear = opacity == 0
+def _behind_clear(colors: Floats, visible: Floats) -> Floats:
+    """Fully transparent pixels, whose colour means nothing, take that of the nearest visible one: from means
+    [s, s, 3] in which they count as black, and the share [s, s] of the others.
+    """
+    clear = visible == 0
+    shown: Floats = colors / np.where(clear, 1, visible)[..., None]
     if not clear.any() or clear.all():
-        return srgb
+        return shown
     nearest = ndimage.distance_transform_edt(clear, return_distances=False, return_indices=True)
-    colored: Bytes8 = srgb[nearest[0], nearest[1]]
-    return colored
+    filled: Floats = shown[nearest[0], nearest[1]]
+    return filled

@@ -7,18 +7,24 @@ fill that jumps at the hole's edge. What is left of the jump is therefore spread
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage, sparse
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import splu
 
+from service.imaging.area import Floats
+from service.imaging.crops import LATENT_CELL
 from service.imaging.feather import dilated
 from service.imaging.picture import Flags
-from service.imaging.tiles import LATENT_CELL, Floats
 
 BAND = 3  # pixels at model scale, on either side of the hole's edge
 TRUE_EDGE = 0.8  # in [-1, 1]: a jump much larger is taken for an edge of the picture and kept
+
+Doubles = npt.NDArray[np.float64]
 
 
 def ring_shift(reference: Floats, generated: Floats, ring: Flags) -> Floats:
@@ -34,36 +40,82 @@ def ring_shift(reference: Floats, generated: Floats, ring: Flags) -> Floats:
     return shift
 
 
-def tone_field(reference: Floats, generated: Floats, hole: Flags, known: Flags) -> Floats:
-    """What to add to `generated` [3, s, s] so that it goes on inside `hole` [s, s] as `reference` ends where it is
-    `known` [s, s]: [3, s, s], smooth. Zero where no known pixel touches the hole.
+def coarse_shift(reference: Floats, generated: Floats, hole: Flags, blur: float) -> Floats:
+    """What to add to `generated` [3, s, s] so that inside `hole` [s, s] it has the tone of `reference`, seen through a
+    Gaussian of `blur` pixels: [3, s, s]. Detail finer than that stays the fill's own.
     """
-    outside = dilated(hole, BAND) & known
-    inside = dilated(outside, 2 * BAND) & hole
-    cells = generated.shape[1] // LATENT_CELL
-    outer, outer_found = _local_means(reference, outside, cells)  # [3, n, n], [n, n]
-    inner, inner_found = _local_means(generated, inside, cells)
-    edge = _pooled(inside[None].astype(np.float32), cells)[0] > 0
-    edge &= outer_found & inner_found
-    if not edge.any():
-        return np.zeros_like(generated)
-    jumps = (outer - inner)[:, edge].T.astype(np.float64)  # [edge cells, 3]
-    jumps *= np.exp(-np.square(jumps / TRUE_EDGE))
-    membrane = _membrane(edge, jumps)  # [n * n, 3]
-    size = (generated.shape[2], generated.shape[1])
-    channels = membrane.T.reshape(3, cells, cells).astype(np.float32)
-    return np.stack(
-        [np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR)) for channel in channels]
-    )
+    weights = ndimage.gaussian_filter(hole.astype(np.float32), blur, mode="nearest")
+    difference = np.where(hole, reference - generated, 0)
+    smooth = ndimage.gaussian_filter(difference, (0, blur, blur), mode="nearest")
+    shift: Floats = (smooth / np.maximum(weights, 1e-3)).astype(np.float32)
+    return shift
 
 
-def _local_means(values: Floats, band: Flags, cells: int) -> tuple[Floats, Flags]:
-    """Means of the band's pixels over each latent cell and its eight neighbours, and where there are any."""
+class ToneMembrane:
+    """How a jump at the edge of a `hole` [s, s] is spread inwards, by the `known` [s, s] pixels around it. It is made,
+    and its equations are factorised, once for all fills of the hole.
+    """
+
+    def __init__(self, hole: Flags, known: Flags) -> None:
+        cells = len(hole) // LATENT_CELL
+        self._outside = dilated(hole, BAND) & known
+        self._inside = dilated(self._outside, 2 * BAND) & hole
+        near_outside, near_inside = (_near(band, cells) for band in (self._outside, self._inside))
+        at_edge = _pooled(self._inside[None].astype(np.float32), cells)[0] > 0
+        self._edge = at_edge & near_outside & near_inside
+
+    def field(self, reference: Floats, generated: Floats) -> Floats:
+        """What to add to `generated` [3, s, s] so that it goes on inside the hole as `reference` ends where it is
+        known: [3, s, s], smooth. Zero where no known pixel touches the hole.
+        """
+        if not self._edge.any():
+            return np.zeros_like(generated)
+        cells = len(self._edge)
+        outer = _local_means(reference, self._outside, cells)  # [3, n, n]
+        inner = _local_means(generated, self._inside, cells)
+        jumps = (outer - inner)[:, self._edge].T.astype(np.float64)  # [edge cells, 3]
+        jumps *= np.exp(-np.square(jumps / TRUE_EDGE))
+        size = (generated.shape[2], generated.shape[1])
+        channels = self._spread(jumps).T.reshape(3, cells, cells).astype(np.float32)
+        return np.stack(
+            [
+                np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR))
+                for channel in channels
+            ]
+        )
+
+    def _spread(self, values: Doubles) -> Doubles:
+        """Values [k, C] of the edge's cells and the harmonic ones between them: [n * n, C]."""
+        fixed = self._edge.ravel()
+        solved = np.empty((fixed.size, values.shape[1]))
+        solved[fixed] = values
+        if not fixed.all():
+            solve, boundary = self._equations
+            solved[~fixed] = solve(-(boundary @ values))
+        return solved
+
+    @cached_property
+    def _equations(self) -> tuple[Callable[[Doubles], Doubles], sparse.csr_array]:
+        """Solves for the free cells, and how these hang on the edge's."""
+        fixed = self._edge.ravel()
+        inner = _laplacian(len(self._edge))[~fixed]
+        return splu(inner[:, ~fixed].tocsc()).solve, inner[:, fixed]
+
+
+def _near(band: Flags, cells: int) -> Flags:
+    """Cells that the band touches, and their eight neighbours."""
+    touched = _pooled(band[None].astype(np.float32), cells)[0] > 0
+    near: Flags = ndimage.binary_dilation(touched, np.ones((3, 3)))
+    return near
+
+
+def _local_means(values: Floats, band: Flags, cells: int) -> Floats:
+    """Means of the band's pixels over each latent cell and its eight neighbours; 0 where there are none."""
     around = np.ones((1, 3, 3), np.float32)
     count = ndimage.convolve(_pooled(band[None].astype(np.float32), cells), around, mode="constant")
     sums = ndimage.convolve(_pooled(np.where(band, values, 0), cells), around, mode="constant")
     means: Floats = sums / np.maximum(count, 1)
-    return means, count[0] > 0
+    return means
 
 
 def _pooled(values: Floats, cells: int) -> Floats:
@@ -72,18 +124,8 @@ def _pooled(values: Floats, cells: int) -> Floats:
     return sums
 
 
-def _membrane(known: Flags, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Values [k, C] of the known cells of a grid [n, n], and the harmonic ones between them: [n * n, C]."""
-    side = known.shape[0]
+def _laplacian(side: int) -> sparse.csr_array:
+    """Of a grid of [side, side] cells, each joined to its four neighbours."""
     line = sparse.diags([-np.ones(side - 1), -np.ones(side - 1)], [1, -1])
     neighbours = sparse.kron(line, sparse.eye(side)) + sparse.kron(sparse.eye(side), line)
-    laplacian = sparse.csr_array(neighbours - sparse.diags(np.asarray(neighbours.sum(axis=1)).ravel()))
-    fixed = known.ravel()
-    solved = np.empty((fixed.size, values.shape[1]))
-    solved[fixed] = values
-    if not fixed.all():
-        inner = laplacian[~fixed]
-        solved[~fixed] = spsolve(inner[:, ~fixed].tocsc(), -(inner[:, fixed] @ values)).reshape(
-            -1, values.shape[1]
-        )
-    return solved
+    return sparse.csr_array(neighbours - sparse.diags(np.asarray(neighbours.sum(axis=1)).ravel()))

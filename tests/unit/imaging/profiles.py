@@ -1,4 +1,4 @@
-"""Small ICC profiles made in code (ICC.1:2001-04): gray, wide RGB and CMYK."""
+"""Small ICC profiles made in code (ICC.1:2001-04): gray, Adobe RGB, Display P3 and CMYK."""
 
 from __future__ import annotations
 
@@ -17,20 +17,14 @@ def gray_profile(gamma: float) -> bytes:
 
 def wide_rgb_profile() -> bytes:
     """Primaries of Adobe RGB (1998), adapted to D50, gamma 2.2."""
-    return _profile(
-        b"RGB ",
-        b"XYZ ",
-        b"mntr",
-        {
-            b"wtpt": _xyz(*_D50),
-            b"rXYZ": _xyz(0.60974, 0.31111, 0.01947),
-            b"gXYZ": _xyz(0.20528, 0.62567, 0.06087),
-            b"bXYZ": _xyz(0.14919, 0.06322, 0.74457),
-            b"rTRC": _curve(2.2),
-            b"gTRC": _curve(2.2),
-            b"bTRC": _curve(2.2),
-        },
-    )
+    primaries = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+    return _rgb_profile(primaries, _curve(2.2))
+
+
+def display_p3_profile() -> bytes:
+    """Primaries of DCI-P3 with a D65 white, adapted to D50, and the curve of sRGB (IEC 61966-2-1)."""
+    primaries = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
+    return _rgb_profile(primaries, _srgb_curve())
 
 
 def cmyk_profile() -> bytes:
@@ -46,6 +40,14 @@ def cmyk_profile() -> bytes:
         b"B2A0": _lut8(3, 4, 9, inks),
     }
     return _profile(b"CMYK", b"Lab ", b"prtr", tags)
+
+
+def _rgb_profile(primaries: tuple[tuple[float, float, float], ...], curve: bytes) -> bytes:
+    """Three primaries in XYZ, one curve for all."""
+    tags = {b"wtpt": _xyz(*_D50)}
+    for name, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
+        tags |= {name + b"XYZ": _xyz(*primary), name + b"TRC": curve}
+    return _profile(b"RGB ", b"XYZ ", b"mntr", tags)
 
 
 def _to_lab(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -78,6 +80,14 @@ def _xyz(x: float, y: float, z: float) -> bytes:
 
 def _curve(gamma: float) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+
+
+def _srgb_curve() -> bytes:
+    """1,024 points of it: version 2 has no parametric curves."""
+    levels = np.linspace(0, 1, 1_024)
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    points = np.rint(linear * 65_535).astype(">u2")
+    return b"curv\0\0\0\0" + struct.pack(">I", len(points)) + points.tobytes()
 
 
 def _lut8(inputs: int, outputs: int, points: int, table: npt.NDArray[np.uint8]) -> bytes:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.contracts import MAX_CROPS, Box, Strategy
+from service.imaging.crops import Crop, Region
 from service.imaging.picture import Flags
-from service.imaging.regions import Crop, Region, plan_regions
+from service.imaging.regions import plan_regions
 
 MODEL = 256
 
@@ -26,25 +27,30 @@ def crops_of(mask: Flags, model_size: int = MODEL, context: int | None = None) -
     return [crop for region in regions for crop in region.crops]
 
 
+def assert_covering(mask: Flags, hole: Box, crops: tuple[Crop, ...], model_size: int) -> None:
+    height, width = mask.shape
+    covered = np.zeros(mask.shape, np.bool_)
+    for crop in crops:
+        box, core = crop.box, crop.core
+        assert 0 <= box.left <= core.left < core.right <= box.right <= width
+        assert 0 <= box.top <= core.top < core.bottom <= box.bottom <= height
+        assert (box.width, box.height) == (min(crop.side, width), min(crop.side, height))
+        assert crop.side >= model_size
+        covered[core.top : core.bottom, core.left : core.right] = True
+    window = slice(hole.top, hole.bottom), slice(hole.left, hole.right)
+    assert covered[window][mask[window]].all()
+
+
 def assert_sound(mask: Flags, regions: tuple[Region, ...], model_size: int) -> None:
     """What must hold for every plan."""
-    height, width = mask.shape
     pasted = np.zeros(mask.shape, int)
     for region in regions:
         hole = region.hole
         pasted[hole.top : hole.bottom, hole.left : hole.right] += 1
-        covered = np.zeros(mask.shape, np.bool_)
-        for crop in region.crops:
-            box, core = crop.box, crop.core
-            assert 0 <= box.left <= core.left < core.right <= box.right <= width
-            assert 0 <= box.top <= core.top < core.bottom <= box.bottom <= height
-            assert (box.width, box.height) == (min(crop.side, width), min(crop.side, height))
-            assert crop.side >= model_size
-            covered[core.top : core.bottom, core.left : core.right] = True
-        window = slice(hole.top, hole.bottom), slice(hole.left, hole.right)
-        assert covered[window][mask[window]].all()
+        for crops in filter(None, (region.crops, region.fine)):
+            assert_covering(mask, hole, crops, model_size)
     assert (pasted[mask] == 1).all()
-    assert sum(len(region.crops) for region in regions) <= MAX_CROPS
+    assert sum(len(region.crops) + len(region.fine) for region in regions) <= MAX_CROPS
 
 
 def test_a_small_hole_gets_one_crop_of_the_models_size_at_native_resolution() -> None:

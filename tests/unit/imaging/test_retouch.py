@@ -172,7 +172,7 @@ def test_the_tiles_are_as_many_as_were_counted_beforehand(data: st.DataObject) -
     retouch = prepare(
         encoded(noise("RGB", width, height)), encoded(mask), params, model_size=64, max_pixels=MAX_PIXELS
     )
-    assert len(retouch.tiles) == counted
+    assert len(retouch.tiles) + retouch.fine_tiles == len(retouch.boxes) == counted
 
 
 def test_the_boxes_are_those_of_the_tiles() -> None:

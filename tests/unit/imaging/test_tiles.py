@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from service.contracts import Params, Strategy
 from service.imaging.retouch import Retouch, prepare
-from service.imaging.tiles import area_downscaled
 from tests.unit.imaging.pictures import MAX_PIXELS, box_mask, encoded, flat, noise
 from tests.unit.imaging.profiles import wide_rgb_profile
 
@@ -52,27 +49,6 @@ def test_a_thin_line_survives_downscaling() -> None:
     image, mask = encoded(noise("RGB", 600, 600)), encoded(box_mask(600, 600, (300, 20, 301, 580)))
     ((_, tile_mask),) = prepared(image, mask, Params(dilate=0, feather=0, strategy=Strategy.RESIZE)).tiles
     assert tile_mask.any(axis=1).all()
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.integers(1, 24), st.integers(0, 100), st.integers(0, 2**32 - 1))
-def test_downscaling_keeps_the_mean(size: int, excess: int, seed: int) -> None:
-    pixels = np.random.default_rng(seed).integers(0, 256, (size + excess, size + excess, 3), dtype=np.uint8)
-    small = area_downscaled(pixels, size)
-    assert small.shape == (size, size, 3)
-    np.testing.assert_allclose(small.mean(axis=(0, 1)), pixels.mean(axis=(0, 1)), atol=0.01)
-
-
-def test_downscaling_by_a_whole_factor_averages_blocks() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
-    blocks = pixels.reshape(16, 3, 16, 3, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(area_downscaled(pixels, 16), blocks, atol=1e-3)
-
-
-def test_downscaling_weighs_pixels_by_the_part_that_is_covered() -> None:
-    pixels = np.zeros((3, 3, 1), np.uint8)
-    pixels[1, 1] = 255
-    np.testing.assert_allclose(area_downscaled(pixels, 2)[..., 0], 255 / 9, atol=1e-3)
 
 
 def test_the_model_sees_srgb() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
+from scipy.sparse.linalg import splu
 
 from service.imaging.picture import Flags
 from service.imaging.tiles import Floats
-from service.imaging.tone import tone_field
+from service.imaging.tone import ToneMembrane, coarse_shift
 
 SIDE = 64
 
@@ -16,6 +20,10 @@ def hole_of(left: int, top: int, right: int, bottom: int) -> Flags:
     hole = np.zeros((SIDE, SIDE), np.bool_)
     hole[top:bottom, left:right] = True
     return hole
+
+
+def tone_field(reference: Floats, generated: Floats, hole: Flags, known: Flags) -> Floats:
+    return ToneMembrane(hole, known).field(reference, generated)
 
 
 def even(level: float) -> Floats:
@@ -65,3 +73,29 @@ def test_a_jump_as_large_as_an_edge_of_the_picture_is_kept() -> None:
 def test_a_hole_that_no_photo_touches_is_left_alone() -> None:
     hole = hole_of(0, 0, SIDE, SIDE)
     np.testing.assert_array_equal(tone_field(even(0.5), even(0), hole, ~hole), 0)
+
+
+def test_the_equations_of_a_hole_are_factorised_once_for_all_its_fills(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+
+    def counted(matrix: Any) -> Any:
+        calls.append(matrix.shape)
+        return splu(matrix)
+
+    monkeypatch.setattr("service.imaging.tone.splu", counted)
+    hole = hole_of(16, 16, 48, 48)
+    membrane = ToneMembrane(hole, ~hole)
+    fields = [membrane.field(ramp(-0.3, 0.3), even(level)) for level in (0.0, 0.1, 0.2)]
+    assert len(calls) == 1
+    for level, field in zip((0.0, 0.1, 0.2), fields, strict=True):
+        np.testing.assert_array_equal(field, tone_field(ramp(-0.3, 0.3), even(level), hole, ~hole))
+
+
+def test_a_fine_fill_takes_the_tone_of_the_first_one_and_keeps_its_own_detail() -> None:
+    hole = hole_of(8, 8, 56, 56)
+    checkered = np.where(np.indices((SIDE, SIDE)).sum(axis=0) % 2, 0.1, -0.1).astype(np.float32)
+    fine = even(0.3) + checkered
+    toned = fine + coarse_shift(ramp(-0.3, 0.3), fine, hole, 4.0)
+    np.testing.assert_allclose((toned - checkered)[:, hole], ramp(-0.3, 0.3)[:, hole], atol=0.06)
