@@ -77,9 +77,28 @@ class FewStepSampling(BaseModel):
         return timesteps
 
 
+class LatentColors(BaseModel):
+    """Which colours latents stand for, nearly: RGB in [-1, 1] = `matrix` latents + `bias`, fitted by least squares to
+    the mean colour of each latent cell. A preview needs no more, and no decoder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    matrix: tuple[tuple[FiniteFloat, ...], ...] = Field(min_length=3, max_length=3)
+    bias: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+
+    @field_validator("matrix")
+    @classmethod
+    def _has_a_column_a_channel(cls, matrix: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+        if len({len(row) for row in matrix}) != 1:
+            raise ValueError("matrix must have three rows of one length, a column for each latent channel")
+        return matrix
+
+
 class Manifest(BaseModel):
     """All that is known of a model. `config` holds what the networks are built from; `precision` is that of
-    the stored weights; `image_size` is in pixels; `sampling` is None where a request chooses its steps.
+    the stored weights; `image_size` is in pixels; `sampling` is None where a request chooses its steps. Without
+    `latent_colors` there are no previews.
 
     A field that a reader does not know is refused: a few-step model must not be run as an ordinary one.
     """
@@ -95,6 +114,7 @@ class Manifest(BaseModel):
     prediction_type: Literal["epsilon", "v_prediction"]
     precision: Literal["fp16", "fp32"]
     sampling: FewStepSampling | None = None
+    latent_colors: LatentColors | None = None
     files: dict[str, FileRecord]
     parity: Parity
     probe: Probe
@@ -129,8 +149,8 @@ class Manifest(BaseModel):
 
 
 def save_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest into its folder, `sampling` only where there is one: older readers don't know it."""
-    absent = {"sampling"} if manifest.sampling is None else None
+    """Write the manifest into its folder. What older readers do not know is written only where there is one."""
+    absent = {name for name in ("sampling", "latent_colors") if getattr(manifest, name) is None}
     text = manifest.model_dump_json(indent=2, exclude=absent)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 

@@ -143,6 +143,7 @@ def export(
             licence=manifest.licence,
             prediction_type=manifest.prediction_type,
             sampling=manifest.sampling,
+            latent_colors=manifest.latent_colors,
             precision=precision,
             version=manifest.version,
         )

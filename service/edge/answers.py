@@ -43,7 +43,7 @@ def _headers(answer: InpaintAnswer, candidate: int) -> dict[str, str]:
     if result.boxes:
         headers["X-Boxes"] = " ".join(f"{b.left},{b.top},{b.right},{b.bottom}" for b in result.boxes)
     if result.notes:
-        headers["X-Notes"] = _header_text("; ".join(result.notes))
+        headers["X-Notes"] = header_text("; ".join(result.notes))
     return headers
 
 
@@ -52,6 +52,6 @@ def _server_timing(result: Result) -> str:
     return ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in result.stages.items())
 
 
-def _header_text(text: str) -> str:
-    """A header field holds one line of ASCII."""
+def header_text(text: str) -> str:
+    """`text` as a header field holds it: one line of ASCII."""
     return " ".join(text.split()).encode("ascii", "replace").decode("ascii")

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from service import __version__
 from service.edge import jobs, operations, rest
 from service.edge.auth import Authenticator
+from service.edge.compat import iopaint, openai, openai_links
 from service.edge.http_trace import RequestTrace
 from service.edge.middleware import BodyLimit, RequestRecord
 from service.edge.openapi import openapi_document
@@ -30,7 +31,7 @@ def create_app(settings: Settings, queue: QueueClient) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.edge = EdgeState(settings, queue, Authenticator(settings))
-    for part in (rest, jobs, operations, playground):
+    for part in (rest, jobs, operations, playground, openai, openai_links, iopaint):
         app.include_router(part.router)
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, patience=settings.upload_patience)

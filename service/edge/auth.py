@@ -42,6 +42,11 @@ class Authenticator:
             return f"key:{self._owner(authorization)}"
         return f"address:{self._address(peer, forwarded or '')}"
 
+    def trusts(self, peer: str) -> bool:
+        """Whether what a connection from this address forwards is believed."""
+        address = _parsed(peer)
+        return address is not None and self._is_trusted(address)
+
     def _owner(self, authorization: str | None) -> str:
         if authorization is None:
             raise Unauthenticated("An API key is needed. Send it as Authorization: Bearer KEY.")

@@ -85,15 +85,20 @@ async def read_inpaint_body(request: Request) -> InpaintBody:
     )
 
 
-async def _read_multipart(request: Request) -> InpaintBody:
+async def read_form(request: Request) -> FormData:
+    """The fields of a multipart body; to be closed. Raises InvalidRequest, and what the body limit raises meanwhile."""
     try:
         async with aclosing(request.stream()) as stream:
-            form = await _MemoryParser(request.headers, stream).parse()
+            return await _MemoryParser(request.headers, stream).parse()
     except MultiPartException as error:
         raise InvalidRequest(
             f"The {MULTIPART} body could not be read: {error.message} Send image and mask as files "
             "(curl -F image=@photo.jpg -F mask=@mask.png) and each parameter as a short text field."
         ) from error
+
+
+async def _read_multipart(request: Request) -> InpaintBody:
+    form = await read_form(request)
     try:
         return await _body_from_form(form)
     finally:
@@ -103,7 +108,7 @@ async def _read_multipart(request: Request) -> InpaintBody:
 async def _body_from_form(form: FormData) -> InpaintBody:
     items = form.multi_items()
     refuse_unknown_fields(name for name, _ in items)
-    _refuse_repeats(name for name, _ in items)
+    refuse_repeats(name for name, _ in items)
     texts = {name: value for name, value in items if isinstance(value, str)}
     files = {name: value for name, value in items if isinstance(value, UploadFile)}
     _refuse_swapped_kinds(texts, files)
@@ -122,7 +127,8 @@ def _refuse_swapped_kinds(texts: Mapping[str, str], files: Mapping[str, UploadFi
             raise InvalidRequest(f"{name} came as a file. Send it as a text field: curl -F {name}=VALUE")
 
 
-def _refuse_repeats(names: Iterable[str]) -> None:
+def refuse_repeats(names: Iterable[str]) -> None:
+    """Raise InvalidRequest for names that come more than once."""
     repeated = [name[:64] for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise InvalidRequest(f"Sent more than once: {', '.join(repeated[:5])}. Send each field once.")
@@ -137,13 +143,13 @@ def _both_pictures(pictures: Mapping[str, bytes]) -> tuple[bytes, bytes]:
 
 def read_json_body(body: bytes) -> InpaintBody:
     """Work for a thread: check a whole JSON body; raises the `InvalidRequest` errors."""
-    fields = _parse_object(body)
+    fields = parse_json_object(body)
     refuse_unknown_fields(fields)
-    pictures = {name: _decode_base64(name, fields.pop(name)) for name in PICTURE_FIELDS if name in fields}
+    pictures = {name: decode_base64(name, fields.pop(name)) for name in PICTURE_FIELDS if name in fields}
     return InpaintBody(*_both_pictures(pictures), params_from_json(fields))
 
 
-def _parse_object(body: bytes) -> dict[str, Any]:
+def parse_json_object(body: bytes) -> dict[str, Any]:
     """One JSON object (RFC 8259) without repeated names; NaN and Infinity are no JSON."""
     if not body:
         raise InvalidRequest("The body is empty. Send a JSON object with image and mask in base64.")
@@ -172,7 +178,7 @@ def _refuse_crowds(body: bytes) -> None:
 
 
 def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _refuse_repeats(name for name, _ in pairs)
+    refuse_repeats(name for name, _ in pairs)
     return dict(pairs)
 
 
@@ -180,7 +186,7 @@ def _refuse_constant(text: str) -> NoReturn:
     raise InvalidParameter(f"The body has {text}, which is not a JSON number. Every number must be finite.")
 
 
-def _decode_base64(name: str, value: object) -> bytes:
+def decode_base64(name: str, value: object) -> bytes:
     """Standard base64 (RFC 4648, section 4), line breaks allowed, bare or as a data URI (RFC 2397)."""
     if not isinstance(value, str):
         raise InvalidParameter(f"{name} must be text in base64, or a data URI with base64.")

@@ -1,9 +1,9 @@
-"""A job's events as Server-Sent Events (WHATWG HTML, section 9.2): kept alive, and over when anybody goes."""
+"""Server-Sent Events (WHATWG HTML, section 9.2) as an answer: kept alive, and over when anybody goes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
@@ -19,15 +19,28 @@ KEEP_ALIVE = 15.0  # seconds of silence after which proxies begin to think of cl
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
+def problem_event(error: InpaintError) -> bytes:
+    """The event that ends a stream where an error did."""
+    return format_sse_event(event="problem", data_str=problem_body(error).decode())
+
+
 class EventStream(EventSourceResponse):
-    """The answer that tells `events` until the last one, until the watcher leaves, or until `stopping` is set.
+    """The answer that tells `events`, each in bytes, until the last one, until the watcher leaves, or until `stopping`
+    is set. `fault` tells the error that ends them, if one does.
 
     A watcher that is left without a terminal event comes back with Last-Event-ID, as browsers do.
     """
 
-    def __init__(self, events: AsyncGenerator[JobEvent], stopping: asyncio.Event) -> None:
-        self._chunks = event_chunks(events, stopping)
-        super().__init__(self._chunks, headers=HEADERS)
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes],
+        stopping: asyncio.Event,
+        *,
+        fault: Callable[[InpaintError], bytes] = problem_event,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._chunks = event_chunks(events, stopping, fault=fault)
+        super().__init__(self._chunks, headers={**HEADERS, **(headers or {})})
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry. Raises ClientDisconnect when the watcher leaves."""
@@ -36,11 +49,15 @@ class EventStream(EventSourceResponse):
 
 
 async def event_chunks(
-    events: AsyncGenerator[JobEvent], stopping: asyncio.Event, keep_alive: float = KEEP_ALIVE
+    events: AsyncGenerator[bytes],
+    stopping: asyncio.Event,
+    *,
+    keep_alive: float = KEEP_ALIVE,
+    fault: Callable[[InpaintError], bytes] = problem_event,
 ) -> AsyncGenerator[bytes]:
-    """Each event as bytes, and a comment after each `keep_alive` seconds of silence.
+    """The events, and a comment after each `keep_alive` seconds of silence.
 
-    The stream's status is sent by then: an error on the way becomes an event `problem`, and ends it.
+    The stream's status is sent by then: an error on the way becomes an event, and ends it.
     """
     stopped = asyncio.ensure_future(stopping.wait())
     upcoming = asyncio.ensure_future(anext(events, None))
@@ -54,10 +71,10 @@ async def event_chunks(
             event = upcoming.result()
             if event is None:
                 return
-            yield _event_bytes(event)
+            yield event
             upcoming = asyncio.ensure_future(anext(events, None))
     except InpaintError as error:
-        yield format_sse_event(event="problem", data_str=problem_body(error).decode())
+        yield fault(error)
     finally:
         upcoming.cancel()
         stopped.cancel()
@@ -65,7 +82,10 @@ async def event_chunks(
         await events.aclose()
 
 
-def _event_bytes(event: JobEvent) -> bytes:
-    return format_sse_event(
-        event=event.kind.value, data_str=event_document(event).model_dump_json(), id=event.id or None
-    )
+async def job_event_bytes(events: AsyncGenerator[JobEvent]) -> AsyncGenerator[bytes]:
+    """A job's events as they are told: name, id and document."""
+    async with aclosing(events):
+        async for event in events:
+            yield format_sse_event(
+                event=event.kind.value, data_str=event_document(event).model_dump_json(), id=event.id or None
+            )

@@ -18,6 +18,7 @@ from service.contracts import (
     MaskPolarity,
     OutputFormat,
     Params,
+    Preview,
     Priority,
     Sampler,
     ServedModel,
@@ -93,7 +94,14 @@ def event_message(event: JobEvent) -> pb.JobEvent:
         step=event.step,
         steps=event.steps,
         failure=_failure_message(event.failure),
+        preview=_preview_message(event.preview),
     )
+
+
+def _preview_message(preview: Preview | None) -> pb.Preview | None:
+    if preview is None:
+        return None
+    return pb.Preview(candidate=preview.candidate, content_type=preview.content_type, data=preview.data)
 
 
 def _failure_message(failure: Failure | None) -> pb.Failure | None:
@@ -121,6 +129,7 @@ def result_message(answer: InpaintAnswer) -> pb.ResultInfo:
         ],
         stage_seconds=result.stages,
         notes=result.notes,
+        effective_mask=result.effective_mask,
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from service.contracts import EventKind, Failure, JobEvent, JobStatus, Status
+from service.contracts import EventKind, Failure, JobEvent, JobStatus, Preview, Status
 from service.edge.problems import Problem, problem_of
+from service.edge.schemas import Base64
 from service.errors import error_for
 
 JOBS = "/v1/jobs"
@@ -38,6 +40,16 @@ class JobDocument(BaseModel):
     links: JobLinks
 
 
+class PreviewDocument(BaseModel):
+    """A small picture of what a candidate is about to become."""
+
+    candidate: int
+    content_type: str
+    data: Base64 = Field(
+        description="The whole photo with its holes filled so far, at most 256 pixels on a side, as displayed."
+    )
+
+
 class JobEventDocument(BaseModel):
     """Data of an event of /v1/jobs/{id}/events; the event's name says the same as `kind`."""
 
@@ -47,6 +59,9 @@ class JobEventDocument(BaseModel):
     step: int
     steps: int
     failure: Problem | None
+    preview: PreviewDocument | None = Field(
+        description="With progress, every k-th step where `preview` is k. Of past ones the newest alone is told."
+    )
 
 
 def job_path(job_id: str) -> str:
@@ -81,7 +96,15 @@ def event_document(event: JobEvent) -> JobEventDocument:
         step=event.step,
         steps=event.steps,
         failure=_problem(event.failure),
+        preview=_preview(event.preview),
     )
+
+
+def _preview(preview: Preview | None) -> PreviewDocument | None:
+    if preview is None:
+        return None
+    data = base64.b64encode(preview.data).decode("ascii")
+    return PreviewDocument(candidate=preview.candidate, content_type=preview.content_type, data=data)
 
 
 def _problem(failure: Failure | None) -> Problem | None:
@@ -109,5 +132,10 @@ EVENT_STREAM: dict[str, Any] = {
     "news is not kept), `data` is a JobEventDocument. The stream ends after succeeded, failed, cancelled, expired "
     "or dead_lettered; an event `problem` tells why it ends before. A comment every 15 seconds keeps it open.",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+MASK_ANSWER: dict[str, Any] = {
+    "description": "A gray PNG of the photo's size as displayed: 255 where the fill alone is, 0 where nothing was "
+    "touched, the feather in between.",
+    "content": {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}},
 }
 NOTHING_LEFT = {"description": "The job has ended, and Last-Event-ID names its last event: do not come back."}

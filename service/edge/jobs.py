@@ -10,10 +10,18 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from service.contracts import TERMINAL
 from service.edge import handlers, schemas
 from service.edge.answers import result_answer
-from service.edge.event_stream import EventStream
-from service.edge.job_schemas import EVENT_STREAM, JOBS, NOTHING_LEFT, JobDocument, job_document
+from service.edge.event_stream import EventStream, job_event_bytes
+from service.edge.job_schemas import (
+    EVENT_STREAM,
+    JOBS,
+    MASK_ANSWER,
+    NOTHING_LEFT,
+    JobDocument,
+    job_document,
+)
 from service.edge.negotiation import choose_result_form
 from service.edge.state import Client, Edge
+from service.errors import MaskNotKept
 
 router = APIRouter()
 
@@ -56,6 +64,25 @@ async def get_result(
 
 
 @router.get(
+    f"{JOBS}/{{job_id}}/mask",
+    summary="The pixels that a job may have changed",
+    response_class=Response,
+    responses={200: MASK_ANSWER, **schemas.problem_responses(*REFUSALS, 409, 504)},
+)
+async def get_mask(job_id: str, edge: Edge, client: Client) -> Response:
+    """The effective mask of a job that was sent with effective_mask=true: the hole as it was grown and feathered. 409
+    with Retry-After while the job waits or runs, and the job's own problem if it has no picture.
+    """
+    answer = await handlers.job_result(edge.queue, job_id, client)
+    mask = answer.result.effective_mask
+    if mask is None:
+        raise MaskNotKept(
+            "The job was sent without effective_mask=true. Send it again with that to get the mask."
+        )
+    return Response(mask, headers={"X-Job-Id": answer.job_id}, media_type="image/png")
+
+
+@router.get(
     f"{JOBS}/{{job_id}}/events",
     summary="Watch a job",
     response_class=Response,
@@ -72,7 +99,8 @@ async def watch_job(job_id: str, edge: Edge, client: Client, last_event_id: Last
         async with aclosing(handlers.job_events(edge.queue, job_id, client, last_event_id)) as left:
             if await anext(left, None) is None:
                 return Response(status_code=204)
-    return EventStream(handlers.job_events(edge.queue, job_id, client, last_event_id), edge.stopping)
+    events = handlers.job_events(edge.queue, job_id, client, last_event_id)
+    return EventStream(job_event_bytes(events), edge.stopping)
 
 
 @router.delete(f"{JOBS}/{{job_id}}", summary="Cancel a job", responses=schemas.problem_responses(*REFUSALS))

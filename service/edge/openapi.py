@@ -10,13 +10,15 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from service.edge.compat.iopaint_request import IOPaintDocument
+from service.edge.compat.openai_request import EditForm
 from service.edge.job_schemas import JobEventDocument
 from service.edge.middleware import QUIET_ROUTES
 from service.edge.problems import Problem
 from service.edge.schemas import InpaintDocument, InpaintForm, InpaintResponse
 from service.tracing import TRACE_RESPONSE
 
-KEYED_ROUTES = "/v1/"
+KEYED_ROUTES = ("/v1/", "/api/v1/")
 TRACE_TOLD = (
     "Where the service traces requests: version-trace-span-flags of this one (W3C Trace Context, draft of Level 2), in "
     "the caller's trace if the request had a traceparent."
@@ -27,6 +29,8 @@ _DESCRIBED: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (InpaintDocument, "validation"),
     (InpaintResponse, "serialization"),
     (JobEventDocument, "serialization"),
+    (EditForm, "validation"),
+    (IOPaintDocument, "validation"),
     (Problem, "serialization"),
 ]
 

@@ -33,16 +33,21 @@ def _unknown_sentence(name: str) -> str:
 
 def params_from_text(fields: Mapping[str, str]) -> Params:
     """Parameters from form fields, whose numbers and booleans are text. Raises `InvalidParameter`."""
-    try:
-        return Params.model_validate(dict(fields))
-    except ValidationError as error:
-        raise _invalid_parameter(error) from None
+    return checked_params(fields)
 
 
 def params_from_json(fields: Mapping[str, Any]) -> Params:
     """Parameters from JSON values, each of its JSON type: "20" is no number. Raises `InvalidParameter`."""
     try:
         return Params.model_validate_json(json.dumps(fields), strict=True)
+    except ValidationError as error:
+        raise _invalid_parameter(error) from None
+
+
+def checked_params(values: Mapping[str, Any]) -> Params:
+    """Parameters from values of their own types. Raises `InvalidParameter`."""
+    try:
+        return Params.model_validate(dict(values))
     except ValidationError as error:
         raise _invalid_parameter(error) from None
 

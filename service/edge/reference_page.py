@@ -25,7 +25,7 @@ curl -F image=@photo.jpg -F mask=@mask.png http://127.0.0.1:8080/v1/inpaint -o f
 curl -F image=@photo.jpg -F mask=@mask.png http://127.0.0.1:8080/v1/jobs
 curl -N http://127.0.0.1:8080/v1/jobs/ID/events
 curl http://127.0.0.1:8080/v1/jobs/ID/result -o filled.jpg"""
-KEY_NOTE = "Every route under /v1 needs an API key: Authorization: Bearer KEY."
+KEY_NOTE = "Every route under /v1 and /api/v1 needs an API key: Authorization: Bearer KEY."
 
 
 def reference_page(document: dict[str, Any]) -> str:

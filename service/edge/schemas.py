@@ -61,6 +61,10 @@ class InpaintResponse(BaseModel):
     boxes: list[CropBox]
     stages: dict[str, float] = Field(description="Seconds by stage; `queue` is the wait for a worker.")
     notes: list[str] = Field(description="What had to be changed on the way, if anything.")
+    effective_mask: Base64 | None = Field(
+        description="Where effective_mask was asked for: a gray PNG of the picture's size as displayed, 255 where the "
+        "fill alone is, 0 where nothing was touched, the feather in between."
+    )
 
 
 class ModelEntry(BaseModel):
@@ -107,13 +111,18 @@ def inpaint_response(answer: InpaintAnswer) -> InpaintResponse:
         job_id=answer.job_id,
         model=result.model,
         pictures=[
-            Picture(data=base64.b64encode(data).decode("ascii"), content_type=result.content_type, seed=seed)
+            Picture(data=_base64(data), content_type=result.content_type, seed=seed)
             for data, seed in zip(result.pictures, result.seeds, strict=True)
         ],
         boxes=[crop_box(box) for box in result.boxes],
         stages=result.stages,
         notes=list(result.notes),
+        effective_mask=_base64(result.effective_mask) if result.effective_mask is not None else None,
     )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def crop_box(box: Box) -> CropBox:
@@ -179,6 +188,24 @@ def described_body(*headers: dict[str, Any]) -> dict[str, Any]:
             },
         },
     }
+
+
+def described_form(model: type[BaseModel]) -> dict[str, Any]:
+    """OpenAPI's description of a multipart body of `model`."""
+    content = {"multipart/form-data": _reference(model)}
+    return {"requestBody": {"description": BODY_LIMIT, "required": True, "content": content}}
+
+
+def described_document(model: type[BaseModel]) -> dict[str, Any]:
+    """OpenAPI's description of a JSON body of `model`."""
+    content = {"application/json": _reference(model)}
+    return {"requestBody": {"description": BODY_LIMIT, "required": True, "content": content}}
+
+
+def picture_answer(description: str, *kinds: str) -> dict[str, Any]:
+    """OpenAPI's description of an answer that is a picture of one of these content types."""
+    schemas = {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in kinds}
+    return {"description": description, "content": schemas}
 
 
 def _header(description: str, kind: str = "string") -> dict[str, Any]:

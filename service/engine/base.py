@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +11,7 @@ from service.denoising import Array as Array
 from service.denoising import StepCoefficients as StepCoefficients
 
 if TYPE_CHECKING:
-    from service.artifacts import FewStepSampling, Manifest
+    from service.artifacts import FewStepSampling, LatentColors, Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ class DeviceOutOfMemory(Exception):  # noqa: N818 - named as what happened, like
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What runs: said in /v1/models, the logs and `inpaint_backend_info`. `sampling` is that of a few-step model."""
+    """What runs: said in /v1/models, the logs and `inpaint_backend_info`. `sampling` is that of a few-step model;
+    `latent_colors` are what previews are made with, None where there are none.
+    """
 
     model: str
     backend: str
@@ -49,6 +51,7 @@ class EngineInfo:
     image_size: int
     prediction_type: str
     sampling: FewStepSampling | None = None
+    latent_colors: LatentColors | None = None
 
     @property
     def default_steps(self) -> int:
@@ -81,6 +84,7 @@ class EngineInfo:
             image_size=manifest.image_size,
             prediction_type=manifest.prediction_type,
             sampling=manifest.sampling,
+            latent_colors=manifest.latent_colors,
         )
 
 
@@ -106,6 +110,11 @@ class Engine(Protocol):
 
     def step(self, states: Sequence[Any], coefficients: Sequence[StepCoefficients]) -> None:
         """Advance each state by its own row, all in one batch; states change in place."""
+
+    def preview(self, state: Any) -> Callable[[], Array] | None:
+        """What tells the colours [3, h, w] in [-1, 1], one a latent cell, that the state's last step implied, later and
+        in any thread, however far the state has gone then. None of a model whose manifest has no `latent_colors`.
+        """
 
     def decode(self, states: Sequence[Any]) -> Array:
         """Pictures [n, 3, s, s] in [-1, 1]."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.artifacts import FewStepSampling
+from service.artifacts import FewStepSampling, LatentColors
 from service.denoising import Array, LatentBatch, StepCoefficients, StepRows, update
 from service.engine.base import EngineInfo, EngineLimits
 from service.engine.latent_engine import LatentEngine, LatentState
@@ -20,6 +20,7 @@ from service.settings import Settings
 
 IMAGE_SIZE = 256
 NOISE_KEPT = 0.1
+FIRST_THREE = LatentColors(matrix=((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)), bias=(0, 0, 0))
 
 
 class DummyEngine(LatentEngine):
@@ -36,6 +37,7 @@ class DummyEngine(LatentEngine):
             image_size=image_size,
             prediction_type="epsilon",
             sampling=sampling,
+            latent_colors=FIRST_THREE,
         )
         super().__init__(info, EngineLimits(tuple(range(1, settings.max_batch + 1))))
         self._step_seconds = settings.dummy_step_seconds

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from service.artifacts import LatentColors
 from service.denoising import Array, LatentBatch, StepCoefficients, StepRows
 from service.engine.base import DeviceOutOfMemory, EngineInfo, EngineLimits, Tile
 from service.engine.out_of_memory import device_memory
@@ -201,6 +202,15 @@ class LatentEngine(ABC):
             for row, state in enumerate(chunk):
                 state.placed, state.row = placed, row
 
+    def preview(self, state: LatentState) -> Callable[[], Array] | None:
+        """What tells the colours that the state's last step implied; None where the model has no map to colours.
+
+        The batch after a step is never written to, so it is fetched by whoever asks, when they do.
+        """
+        colors = self.info.latent_colors
+        placed, row = state.placed, state.row
+        return None if colors is None else lambda: latent_colors(colors, placed.latents.clean[row])
+
     @device_memory()
     def decode(self, states: Sequence[LatentState]) -> Array:
         """Pictures [n, 3, s, s] in [-1, 1]."""
@@ -244,6 +254,13 @@ class LatentEngine(ABC):
         return np.concatenate(
             [primitive(batch[start : start + size]) for start in range(0, len(batch), size)]
         )
+
+
+def latent_colors(colors: LatentColors, latents: Array) -> Array:
+    """The colours [3, h, w] of latents [4, h, w], in [-1, 1] as far as the map is right."""
+    matrix, bias = np.array(colors.matrix, np.float32), np.array(colors.bias, np.float32)
+    rgb: Array = np.tensordot(matrix, latents, axes=1) + bias[:, None, None]
+    return rgb
 
 
 def mask_to_cells(mask: Array, downscale: int) -> Array:

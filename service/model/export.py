@@ -26,6 +26,7 @@ from service.artifacts import (
     VAE_ENCODER_GRAPH,
     VAE_WEIGHTS,
     FewStepSampling,
+    LatentColors,
     Manifest,
     record_file,
     save_manifest,
@@ -35,6 +36,7 @@ from service.errors import ArtifactError
 from service.model.autoencoder import Autoencoder
 from service.model.config import UNetConfig
 from service.model.inference.network import InferenceUNet, denoising_step
+from service.model.latent_colors import fit_latent_colors, patterns
 from service.model.onnx_graph import write_graph
 from service.model.parity import measure_parity
 from service.model.primitives import TorchPrimitives
@@ -59,6 +61,7 @@ def export_model(
     licence: str,
     prediction_type: PredictionType = "epsilon",
     sampling: FewStepSampling | None = None,
+    latent_colors: LatentColors | None = None,
     precision: Precision = "fp16",
     version: str = "1",
     card: str | None = None,
@@ -68,8 +71,9 @@ def export_model(
     In "fp16", matrices and filters are stored in half precision and vectors in fp32; what is computed, here
     and at serving, is what the stored weights say. The networks given are not changed. Files appear in the
     folder only after ONNX Runtime agreed with PyTorch; the manifest comes last. `sampling` says what a
-    few-step network was distilled to. `card` is the text of the model card, in Markdown. `ArtifactError` if the
-    backends don't agree or a weight does not fit its precision.
+    few-step network was distilled to; `latent_colors` are fitted on patterns unless they are given. `card` is the
+    text of the model card, in Markdown. `ArtifactError` if the backends don't agree or a weight does not fit its
+    precision.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
@@ -89,6 +93,7 @@ def export_model(
             prediction_type=prediction_type,
             precision=precision,
             sampling=sampling,
+            latent_colors=latent_colors or _fitted_colors(networks, shape),
             files={path.name: record_file(path) for path in sorted(draft.iterdir())},
             parity=parity,
             probe=probe,
@@ -175,6 +180,10 @@ def _stored(name: str, tensor: Tensor, precision: Precision) -> Tensor:
             "Train on until they are finite, or store this model in fp32."
         )
     return converted.contiguous()
+
+
+def _fitted_colors(networks: TorchPrimitives, shape: ModelShape) -> LatentColors:
+    return fit_latent_colors(networks.vae_encode, patterns(shape.image_size))
 
 
 def _shape_of(config: UNetConfig, autoencoder: Autoencoder) -> ModelShape:

@@ -141,6 +141,27 @@ class QueueClient:
         """What live workers serve, and what sleeps, the default model first, each name once; as of a moment ago."""
         return await self._served.models()
 
+    async def share(self, job_id: str, client: str) -> str:
+        """A link to the result of a client's ended job, of 128 random bits, for whoever is given it. It lasts as long
+        as results are kept.
+        """
+        shard = self._shard_of(job_id)
+        link = new_job_id(shard.number)
+        with queue_errors("share"):
+            lifetime = int(self._settings.result_ttl * 1000)
+            await self._redis.set(shard.key("link", link), f"{job_id} {client}", px=lifetime)
+        return link
+
+    async def shared(self, link: str) -> tuple[str, str]:
+        """The job and the client of a link. Raises JobNotFound for one that was never given, or is over."""
+        shard = self._shard_of(link)
+        with queue_errors("share"):
+            found = await self._redis.get(shard.key("link", link))
+        if found is None:
+            raise JobNotFound("There is no picture at this link, or it is no longer kept.")
+        job_id, _, client = cast(bytes, found).decode().partition(" ")
+        return job_id, client
+
     async def load(self) -> QueueLoad:
         """What waits and runs, who works, and how full the server is, over all shards."""
         return decode_load([await self._run("load", shard, tuple(Priority)) for shard in self._shards])

@@ -149,10 +149,11 @@ class QueueConsumer:
         """Tell how far jobs are, and learn which to drop at once: cancelled, expired, or another worker's."""
         dropped: set[str] = set()
         for shard, group in self._by_shard(reports, lambda report: report[0].job.id):
-            words: list[str | int] = []
+            words: list[str | int | bytes] = []
             for claim, progress in group:
-                step, steps = (progress.step, progress.steps) if progress is not None else (0, 0)
-                words += [claim.job.id, claim.token, step, steps]
+                told = progress or Progress(0, 0)
+                picture = b"" if told.preview is None else told.preview.data
+                words += [claim.job.id, claim.token, told.step, told.steps, picture]
             states = self._run("report", shard, *words)
             telemetry.count_lease_lost(states.count(LOST))
             dropped |= {

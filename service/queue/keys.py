@@ -47,7 +47,8 @@ class Shard:
     second; ms of a step of one item. worker:ID, a worker's registration; claims:ID, what its last claim was answered;
     flow:MODEL:PRIORITY:CLIENT, the start of its next job; key:LENGTH:CLIENT:KEY, the job of an idempotency
     key;
-    job:ID, image:ID, mask:ID, events:ID and result:ID, kept until the deadline + the result's lifetime.
+    link:LINK, a result that anybody with the link may read;
+    job:ID, image:ID, mask:ID, events:ID, preview:ID and result:ID, kept until the deadline + the result's lifetime.
     """
 
     number: int = 0
@@ -78,7 +79,7 @@ class Shard:
         """KEYS of every script, as lua/common.lua unpacks them: whole keys, then prefixes with a colon."""
         whole = ("ledger", "shares", "rates", "leases", "deadlines", "backlog", "workers", "done")
         prefixes = (
-            *("ready", "alone", "waiting", "running", "job", "image", "mask", "events", "result"),
+            *("ready", "alone", "waiting", "running", "job", "image", "mask", "events", "preview", "result"),
             *("flow", "key", "wake", "worker", "claims"),
         )
         return (*map(self.key, whole), *(self.key(kind) + ":" for kind in prefixes))

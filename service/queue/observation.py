@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from service.contracts import TERMINAL, TERMINAL_KINDS, EventKind, Failure, JobEvent, JobStatus, Status
+from service.contracts import (
+    TERMINAL,
+    TERMINAL_KINDS,
+    EventKind,
+    Failure,
+    JobEvent,
+    JobStatus,
+    Preview,
+    Status,
+)
 from service.errors import InpaintError, error_for
 
 REASONS = {
@@ -64,10 +73,12 @@ class Observation:
 
 
 def decode_observation(job_id: str, answer: Sequence[Any], after: int = 0) -> Observation:
-    """From {now, status, model, created, deadline, attempts, code, detail, position, step, steps, events}, times
-    in ms; `after` is the number of the last event that the client has seen.
+    """From {now, status, model, created, deadline, attempts, code, detail, position, step, steps, events,
+    preview}, times in ms; `after` is the number of the last event that the client has seen.
     """
-    now, name, model, created, deadline, attempts, code, detail, position, step, steps, entries = answer
+    now, name, model, created, deadline, attempts, code, detail, position, step, steps, entries, shown = (
+        answer
+    )
     state = Status(name.decode())
     status = JobStatus(
         id=job_id,
@@ -82,10 +93,11 @@ def decode_observation(job_id: str, answer: Sequence[Any], after: int = 0) -> Ob
         failure=_failure(state, int(attempts), code, detail),
     )
     numbers = [int(identity.partition(b"-")[0]) for identity, _ in entries]
+    fields = [told for _, told in entries]
     return Observation(
         now=now / 1000,
         status=status,
-        events=_events(status, list(zip(numbers, (fields for _, fields in entries), strict=True)), after),
+        events=_with_preview(_events(status, list(zip(numbers, fields, strict=True)), after), shown),
         last_event=numbers[-1] if numbers else after,
     )
 
@@ -105,6 +117,17 @@ def _events(
         )
         return (snapshot, *events)
     return tuple(events)
+
+
+def _with_preview(events: tuple[JobEvent, ...], shown: Sequence[bytes]) -> tuple[JobEvent, ...]:
+    """The newest preview at its event, or at the snapshot that stands for it."""
+    if not shown:
+        return events
+    number, picture = int(shown[0]), shown[1]
+    place = next((index for index, event in enumerate(events) if int(event.id) >= number), None)
+    if place is None:
+        return events
+    return (*events[:place], replace(events[place], preview=Preview(picture)), *events[place + 1 :])
 
 
 def _event(status: JobStatus, number: int, fields: Sequence[bytes], *, last: bool) -> JobEvent:

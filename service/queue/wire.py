@@ -37,18 +37,22 @@ def decode_job(job_id: str, fields: Sequence[Any], image: bytes, mask: bytes) ->
 
 
 def encode_result(result: Result) -> dict[str, bytes]:
-    """Fields of the result's hash: `meta`, and `picture:I` for each candidate."""
+    """Fields of the result's hash: `meta`, `picture:I` for each candidate, and `effective_mask` if there is one."""
     meta = asdict(result)
-    pictures = meta.pop("pictures")
+    pictures, mask = meta.pop("pictures"), meta.pop("effective_mask")
     fields = {f"picture:{index}": picture for index, picture in enumerate(pictures)}
+    if mask is not None:
+        fields["effective_mask"] = mask
     return {"meta": json.dumps(meta).encode(), **fields}
 
 
 def decode_result(fields: Mapping[bytes, bytes]) -> Result:
     """Inverse of `encode_result`. Raises ValueError where another version wrote it."""
     meta = json.loads(fields[b"meta"])
-    pictures = tuple(fields[b"picture:%d" % index] for index in range(len(fields) - 1))
-    return _RESULT.validate_python({**meta, "pictures": pictures})
+    count = sum(1 for name in fields if name.startswith(b"picture:"))
+    pictures = tuple(fields[b"picture:%d" % index] for index in range(count))
+    mask = fields.get(b"effective_mask")
+    return _RESULT.validate_python({**meta, "pictures": pictures, "effective_mask": mask})
 
 
 def encode_models(worker: WorkerRegistration) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from time import monotonic
 
-from service.contracts import Progress
+from service.contracts import Preview, Progress
 from service.queue.consumer import Claim
 from service.worker.delivery import Delivery
 
@@ -14,13 +15,16 @@ from service.worker.delivery import Delivery
 class Holdings:
     """Thread-safe; its lock is held for moments only, never while the queue is asked.
 
-    A job is held from its claim until it is delivered or let go; meanwhile it becomes a delivery, once.
+    A job is held from its claim until it is delivered or let go; meanwhile it becomes a delivery, once. Of its
+    previews the newest is kept until there is progress to tell it with.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._claims: dict[str, Claim] = {}
         self._progress: dict[str, Progress] = {}
+        self._previews: dict[str, Preview] = {}
+        self._steps: dict[str, int] = {}
         self._deliveries: list[Delivery] = []
 
     @property
@@ -44,15 +48,22 @@ class Holdings:
             return self._remove(job_id)
 
     def note(self, job_id: str, progress: Progress) -> None:
-        """Keep the last word on a job's progress for the next report."""
+        """Keep the last word on a job's progress for the next report. A preview may come late, when a later step has
+        been told: then it waits for the next one.
+        """
         with self._lock:
-            if job_id in self._claims:
+            if job_id not in self._claims:
+                return
+            if progress.preview is not None:
+                self._previews[job_id] = progress.preview
+            if progress.preview is None or progress.step >= self._steps.get(job_id, 0):
+                self._steps[job_id] = progress.step
                 self._progress[job_id] = progress
 
     def reports(self) -> list[tuple[Claim, Progress | None]]:
         """The jobs that are worked on, each with what is new since the last call."""
         with self._lock:
-            return [(claim, self._progress.pop(job_id, None)) for job_id, claim in self._claims.items()]
+            return [(claim, self._news(job_id)) for job_id, claim in self._claims.items()]
 
     def settle(self, job_id: str, delivery_of: Callable[[Claim], Delivery]) -> None:
         """Make a held job a delivery; nothing where it is not held any more."""
@@ -78,6 +89,12 @@ class Holdings:
             self._deliveries.remove(delivery)
             return delivery.job_id not in self._claims
 
+    def _news(self, job_id: str) -> Progress | None:
+        progress = self._progress.pop(job_id, None)
+        return progress and replace(progress, preview=self._previews.pop(job_id, None))
+
     def _remove(self, job_id: str) -> Claim | None:
         self._progress.pop(job_id, None)
+        self._previews.pop(job_id, None)
+        self._steps.pop(job_id, None)
         return self._claims.pop(job_id, None)

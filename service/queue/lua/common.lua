@@ -1,8 +1,9 @@
 -- Put before every script. All times are the server's, in ms; `token` is the job's generation.
 local LEDGER, SHARES, RATES, LEASES, DEADLINES, BACKLOG, WORKERS, DONE,
-  READY, ALONE, WAITING, RUNNING, JOB, IMAGE, MASK, EVENTS, RESULT,
+  READY, ALONE, WAITING, RUNNING, JOB, IMAGE, MASK, EVENTS, PREVIEW, RESULT,
   FLOW, KEY, WAKE, WORKER, CLAIMS = unpack(KEYS)
 local MOST_EVENTS = 256 -- of a job; older ones are replaced by a snapshot for whoever missed them
+local PREVIEW_LINGERS = 60000 -- ms after the end of its job
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -26,12 +27,21 @@ local function tenure(id, token)
   return job[1] == 'running' and job[2] == token and 1 or -1
 end
 
--- Tell an event of a job. Their ids are 1, 2, 3...: a reader sees what is missing.
+-- Tell an event of a job, and answer its id. They are 1, 2, 3...: a reader sees what is missing.
 local function tell(id, kind, ...)
   local number = redis.call('HINCRBY', JOB .. id, 'events', 1)
   local job = redis.call('HMGET', JOB .. id, 'attempts', 'deadline', 'lifetime')
   redis.call('XADD', EVENTS .. id, 'MAXLEN', MOST_EVENTS, number .. '-0', 'kind', kind, 'attempt', job[1], ...)
   if number == 1 then redis.call('PEXPIREAT', EVENTS .. id, job[2] + job[3]) end
+  return number
+end
+
+-- Keep a picture of what the job looks like beside its events, in place of the one before: however many come, they
+-- push no event out. `event` is the one that it comes with.
+local function show(id, event, picture)
+  local job = redis.call('HMGET', JOB .. id, 'deadline', 'lifetime')
+  redis.call('HSET', PREVIEW .. id, 'event', event, 'picture', picture)
+  redis.call('PEXPIREAT', PREVIEW .. id, job[1] + job[2])
 end
 
 -- What the backlog keeps of a job that has not ended: bytes, cost, priority, model, client; nothing if it has, or if
@@ -103,6 +113,7 @@ local function settle(id, status)
   local lifetime = redis.call('HGET', JOB .. id, 'lifetime')
   redis.call('PEXPIRE', JOB .. id, lifetime)
   redis.call('PEXPIRE', EVENTS .. id, lifetime)
+  redis.call('PEXPIRE', PREVIEW .. id, math.min(lifetime, PREVIEW_LINGERS))
   redis.call('PUBLISH', DONE, id)
 end
 
@@ -128,6 +139,7 @@ local function requeue(id, most_attempts)
   local list = job[3] + 1 >= tonumber(most_attempts) and ALONE or READY
   redis.call('HSET', JOB .. id, 'status', 'queued', 'queued_at', now_ms(), 'step', 0)
   redis.call('HDEL', JOB .. id, 'drainer', 'drain_until')
+  redis.call('DEL', PREVIEW .. id)
   redis.call('ZREM', LEASES, id)
   redis.call('ZADD', list .. job[1], job[2], id)
   count_as(id, 'running', 'waiting')

@@ -15,6 +15,7 @@ from service.edge.listener import bind
 from service.edge.server import Addresses, edge_server
 from service.errors import InpaintError
 from service.imaging import retouch
+from service.imaging.effective_mask import effective_mask_file
 from service.queue.consumer import Claim, QueueConsumer
 from service.settings import Settings
 
@@ -109,7 +110,7 @@ class FlatWorker:
             model_size=MODEL_SIZE,
             max_pixels=self.settings.max_pixels,
         )
-        flat = np.zeros((len(work.boxes), 3, MODEL_SIZE, MODEL_SIZE), np.float32)
+        flat = np.zeros((len(work.tiles), 3, MODEL_SIZE, MODEL_SIZE), np.float32)
         encoded = [retouch.finish(work, flat, params) for _ in range(params.n)]
         return Result(
             pictures=tuple(picture.data for picture in encoded),
@@ -119,6 +120,7 @@ class FlatWorker:
             boxes=work.boxes,
             stages={"queue": claim.queued_seconds, "decode": 0.001, "encode": 0.002},
             notes=(*encoded[0].notes, *self.notes),
+            effective_mask=effective_mask_file(work) if params.effective_mask else None,
         )
 
 

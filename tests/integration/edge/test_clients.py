@@ -23,8 +23,9 @@ KEYED_ROUTES = (
     ("DELETE", "/v1/jobs/s0-0"),
     ("GET", "/v1/jobs/s0-0/result"),
     ("GET", "/v1/jobs/s0-0/events"),
+    ("GET", "/v1/jobs/s0-0/mask"),
 )
-VIEWS = (("GET", ""), ("DELETE", ""), ("GET", "/result"), ("GET", "/events"))
+VIEWS = (("GET", ""), ("DELETE", ""), ("GET", "/result"), ("GET", "/events"), ("GET", "/mask"))
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+
 import httpx
 import pytest
 
-from service.contracts import Progress
+from service.contracts import Preview, Progress
 from tests.integration.edge.live_edge import FlatWorker, until
+from tests.integration.edge.pictures import JPEG
 from tests.integration.edge.requests import next_of, status_of, submitted, watching
 
 
@@ -102,3 +105,19 @@ def test_many_watch_one_job(client: httpx.Client, worker: FlatWorker) -> None:
             next_of(other, "running")
             worker.hold.clear()
             assert [*one][-1].kind == [*other][-1].kind == "succeeded"
+
+
+def test_a_preview_comes_with_the_progress_as_base64(client: httpx.Client, worker: FlatWorker) -> None:
+    with worker.held():
+        job = submitted(client, preview=5)
+        with watching(client, job["id"]) as events:
+            next_of(events, "running")
+            worker.progress = Progress(5, 20, Preview(JPEG))
+            step = next_of(events, "progress")
+            worker.progress = Progress(6, 20)
+            after = next_of(events, "progress")
+    preview = step.data["preview"]
+    assert base64.b64decode(preview.pop("data")) == JPEG
+    assert preview == {"candidate": 0, "content_type": "image/jpeg"}
+    assert after.data["preview"] is None
+    assert worker.claims[-1].job.params.preview == 5

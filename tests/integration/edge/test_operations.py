@@ -177,6 +177,7 @@ def test_the_description_tells_the_routes_of_jobs(client: httpx.Client) -> None:
         ("delete", "/v1/jobs/{job_id}"),
         ("get", "/v1/jobs/{job_id}/result"),
         ("get", "/v1/jobs/{job_id}/events"),
+        ("get", "/v1/jobs/{job_id}/mask"),
     }
     assert "202" in paths["/v1/jobs"]["post"]["responses"]
     assert {"202", "200"} <= set(paths[ROUTE]["post"]["responses"])
@@ -184,7 +185,7 @@ def test_the_description_tells_the_routes_of_jobs(client: httpx.Client) -> None:
     for path, operations in paths.items():
         for operation in operations.values():
             statuses = set(operation["responses"])
-            assert ("401" in statuses) == path.startswith("/v1/")
+            assert ("401" in statuses) == path.startswith(("/v1/", "/api/v1/"))
             assert all("HTTPValidationError" not in str(answer) for answer in operation["responses"].values())
     headers = {parameter["name"] for parameter in paths[ROUTE]["post"]["parameters"]}
     assert headers == {"Idempotency-Key", "Prefer"}

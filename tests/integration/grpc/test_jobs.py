@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from service.contracts import Progress
+from service.contracts import Preview, Progress
 from service.pb.moebius.v1 import inpaint_pb2 as pb
 from tests.integration.edge.live_edge import FlatWorker
 from tests.integration.edge.pictures import SIZE, decode
@@ -132,3 +132,19 @@ async def test_another_clients_job_is_not_found(
         assert refused.code is grpc.StatusCode.NOT_FOUND
         looked = await stub.GetJob(pb.GetJobRequest(job_id=job.id), metadata=mine)
         assert looked.job.state in (pb.JOB_STATE_QUEUED, pb.JOB_STATE_RUNNING)
+
+
+async def test_a_preview_and_the_effective_mask_are_told_as_bytes(stub: Stub, worker: FlatWorker) -> None:
+    params = pb.Params(preview=4, effective_mask=True)
+    with worker.held():
+        worker.progress = Progress(4, 20, Preview(b"\xff\xd8 small"))
+        job = (await stub.SubmitJob(submit_request(params=params))).job
+        async for answer in stub.WatchJob(pb.WatchJobRequest(job_id=job.id)):
+            if answer.event.HasField("preview"):
+                break
+    preview = answer.event.preview
+    assert (preview.candidate, preview.content_type, preview.data) == (0, "image/jpeg", b"\xff\xd8 small")
+    assert worker.claims[-1].job.params.preview == 4
+    await events(stub, job.id)
+    found = await put_together(stub.GetJobResult(pb.GetJobResultRequest(job_id=job.id)))
+    assert decode(found.result.effective_mask).size == SIZE

@@ -60,6 +60,7 @@ class GatedEngine(DummyEngine):
     def __init__(self, settings: Settings, sampling: FewStepSampling | None = None) -> None:
         super().__init__(settings, image_size=IMAGE_SIZE, sampling=sampling)
         self.gate = StepGate()
+        self.painting = StepGate()
         self.stepping = threading.Event()
         self.in_step = threading.Event()
         self.batches: list[int] = []
@@ -86,6 +87,16 @@ class GatedEngine(DummyEngine):
             super().step(states, coefficients)
         finally:
             self.in_step.clear()
+
+    def preview(self, state: LatentState) -> Callable[[], Array] | None:
+        colors = super().preview(state)
+        assert colors is not None
+
+        def when_painting() -> Array:
+            self.painting.wait()
+            return colors()
+
+        return when_painting
 
     def decode(self, states: Sequence[LatentState]) -> Array:
         self._meet_faults("decode", states)

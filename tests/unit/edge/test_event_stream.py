@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncGenerator
 
 from service.contracts import EventKind, Failure, JobEvent
-from service.edge.event_stream import event_chunks
+from service.edge.event_stream import event_chunks, job_event_bytes
 from service.errors import QueueLost
 
 QUEUED = JobEvent(id="", kind=EventKind.QUEUED, attempt=0, position=3)
@@ -48,7 +48,9 @@ def lines(chunk: bytes) -> dict[str, str]:
 
 async def test_an_event_has_its_kind_its_id_and_json() -> None:
     source = Source(QUEUED, STEP, FAILED)
-    queued, step, failed = [lines(chunk) async for chunk in event_chunks(source.events, asyncio.Event())]
+    queued, step, failed = [
+        lines(chunk) async for chunk in event_chunks(job_event_bytes(source.events), asyncio.Event())
+    ]
     assert queued["event"] == "queued"
     assert "id" not in queued  # what is not kept does not move the place where a watcher resumes
     assert json.loads(queued["data"])["position"] == 3
@@ -68,7 +70,7 @@ async def test_silence_is_filled_with_comments_and_no_event_is_lost_by_it() -> N
         await release.wait()
         yield STEP
 
-    chunks = event_chunks(slow(), asyncio.Event(), keep_alive=0.01)
+    chunks = event_chunks(job_event_bytes(slow()), asyncio.Event(), keep_alive=0.01)
     assert [await anext(chunks) for _ in range(3)] == [b": ping\n\n"] * 3
     release.set()
     (event,) = [chunk async for chunk in chunks if chunk != b": ping\n\n"]
@@ -77,7 +79,7 @@ async def test_silence_is_filled_with_comments_and_no_event_is_lost_by_it() -> N
 
 async def test_a_server_that_stops_ends_the_stream_without_a_terminal_event() -> None:
     source, stopping = Source(STEP, silent=True), asyncio.Event()
-    chunks = event_chunks(source.events, stopping, keep_alive=LONG)
+    chunks = event_chunks(job_event_bytes(source.events), stopping, keep_alive=LONG)
     await anext(chunks)
     stopping.set()
     async with asyncio.timeout(20):
@@ -87,7 +89,7 @@ async def test_a_server_that_stops_ends_the_stream_without_a_terminal_event() ->
 
 async def test_an_error_on_the_way_is_told_as_a_problem_and_ends_the_stream() -> None:
     source = Source(STEP, error=QueueLost("The queue lost its data."))
-    *_, last = [lines(chunk) async for chunk in event_chunks(source.events, asyncio.Event())]
+    *_, last = [lines(chunk) async for chunk in event_chunks(job_event_bytes(source.events), asyncio.Event())]
     assert last["event"] == "problem"
     assert json.loads(last["data"])["code"] == "queue_lost"
     assert source.closed
@@ -95,7 +97,7 @@ async def test_an_error_on_the_way_is_told_as_a_problem_and_ends_the_stream() ->
 
 async def test_a_watcher_that_leaves_ends_the_watch() -> None:
     source = Source(STEP, silent=True)
-    chunks = event_chunks(source.events, asyncio.Event(), keep_alive=LONG)
+    chunks = event_chunks(job_event_bytes(source.events), asyncio.Event(), keep_alive=LONG)
     await anext(chunks)
     await chunks.aclose()
     assert source.closed
@@ -105,7 +107,7 @@ async def test_a_watch_that_is_cancelled_leaves_nothing_behind() -> None:
     source, waiting = Source(STEP, silent=True), asyncio.Event()
 
     async def watch() -> None:
-        async for _ in event_chunks(source.events, asyncio.Event(), keep_alive=LONG):
+        async for _ in event_chunks(job_event_bytes(source.events), asyncio.Event(), keep_alive=LONG):
             waiting.set()
 
     task = asyncio.ensure_future(watch())

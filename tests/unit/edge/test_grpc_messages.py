@@ -59,6 +59,7 @@ SET = {
     "priority": pb.PRIORITY_BATCH,
     "timeout": 0.25,
     "preview": 4,
+    "effective_mask": True,
 }
 WORDS = {
     "sampler": Sampler.DPM_SOLVER_PLUS_PLUS,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from service.artifacts import LatentColors
 from service.denoising import Integers, LatentBatch
 from service.engine.base import Array, DeviceOutOfMemory, EngineInfo, EngineLimits, StepCoefficients, Tile
 from service.engine.latent_engine import EncodedTile, mask_to_cells
@@ -244,3 +247,28 @@ def test_the_second_order_term_adds_the_clean_latents_of_the_step_before() -> No
     assert (states[0].x[0, 0, 0], states[0].clean[0, 0, 0]) == (1 + 1, 2 * 1 + 3 * 1)
     engine.step(states, [StepCoefficients(5, 1.0, 1.0, 1.0, c=100.0)])
     assert states[0].x[0, 0, 0] == 2 + 1 + 100 * 5
+
+
+COLORS = LatentColors(matrix=((2, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1)), bias=(0.5, 0, -1))
+
+
+def test_a_preview_is_of_the_step_after_which_it_was_asked_for() -> None:
+    engine = PlacingEngine()
+    engine.info = replace(engine.info, latent_colors=COLORS)
+    states = [engine.begin(encode_one(engine), noise(), 0.0, 1.0) for _ in range(2)]
+    engine.step(states, [StepCoefficients(10, 1.0, 1.0, 1.0, p=0.0, q=3.0)] * 2)
+    preview = engine.preview(states[1])
+    assert preview is not None
+    assert engine.fetched == 0, "a preview that nobody looks at is not fetched"
+    engine.step(states, [StepCoefficients(10, 1.0, 1.0, 1.0, p=0.0, q=9.0)] * 2)
+    assert engine.placed == [2], "looking does not move the batch"
+    colors = preview()
+    assert colors.shape == (3, SIDE, SIDE)
+    assert colors[:, 0, 0].tolist() == [2 * 3 + 0.5, 3, 3 - 1]
+
+
+def test_a_model_without_a_map_to_colours_has_no_previews() -> None:
+    engine = RecordingEngine()
+    state = engine.begin(encode_one(engine), noise(), 0.0, 1.0)
+    engine.step([state], [StepCoefficients(10, 1.0, 1.0, 1.0)])
+    assert engine.preview(state) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.contracts import Progress
+from service.contracts import Preview, Progress
 from service.errors import QueueUnavailable
 from service.queue.consumer import Claim
 from service.worker.delivery import Delivery
@@ -83,3 +83,23 @@ def test_a_delivery_that_fails_waits_for_its_next_try() -> None:
     assert second is not None
     assert second.job_id == "s0-2"
     assert refused.settled(give_up=0.0, retry=1000.0), "nobody waits for it any more"
+
+
+def test_a_preview_is_told_with_the_next_progress_and_the_newest_alone() -> None:
+    holdings = holding("s0-1")
+    holdings.note("s0-1", Progress(1, 9, Preview(b"first")))
+    holdings.note("s0-1", Progress(2, 9, Preview(b"second")))
+    holdings.note("s0-1", Progress(3, 9))
+    assert [progress for _, progress in holdings.reports()] == [Progress(3, 9, Preview(b"second"))]
+    holdings.note("s0-1", Progress(4, 9))
+    assert [progress for _, progress in holdings.reports()] == [Progress(4, 9)]
+
+
+def test_a_preview_that_comes_late_waits_for_the_next_progress() -> None:
+    holdings = holding("s0-1")
+    holdings.note("s0-1", Progress(5, 9))
+    holdings.reports()
+    holdings.note("s0-1", Progress(4, 9, Preview(b"late")))
+    assert [progress for _, progress in holdings.reports()] == [None]
+    holdings.note("s0-1", Progress(6, 9))
+    assert [progress for _, progress in holdings.reports()] == [Progress(6, 9, Preview(b"late"))]

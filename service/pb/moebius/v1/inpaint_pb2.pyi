@@ -245,6 +245,7 @@ class Params(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
     PREVIEW_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_MASK_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Candidates, 1 to 10 (1); candidate i uses seed + i."""
     model: _builtins.str
@@ -279,7 +280,9 @@ class Params(_message.Message):
     timeout: _builtins.float
     """Seconds until the job expires, above 0 and at most 86400. The deadline of a synchronous call shortens it."""
     preview: _builtins.int
-    """Every k-th step an event carries a small picture, 0 to 100 (0: none)."""
+    """Every k-th step a progress event carries a small picture of the fill so far, 0 to 100 (0: none)."""
+    effective_mask: _builtins.bool
+    """Also answer which pixels may have changed (false)."""
     def __init__(
         self,
         *,
@@ -302,10 +305,11 @@ class Params(_message.Message):
         priority: Global___Priority.ValueType = ...,
         timeout: _builtins.float | None = ...,
         preview: _builtins.int | None = ...,
+        effective_mask: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_color_match", b"_color_match", "_context", b"_context", "_dilate", b"_dilate", "_feather", b"_feather", "_guidance_scale", b"_guidance_scale", "_keep_metadata", b"_keep_metadata", "_model", b"_model", "_n", b"_n", "_preview", b"_preview", "_quality", b"_quality", "_seed", b"_seed", "_steps", b"_steps", "_strength", b"_strength", "_timeout", b"_timeout", "color_match", b"color_match", "context", b"context", "dilate", b"dilate", "feather", b"feather", "guidance_scale", b"guidance_scale", "keep_metadata", b"keep_metadata", "model", b"model", "n", b"n", "preview", b"preview", "quality", b"quality", "seed", b"seed", "steps", b"steps", "strength", b"strength", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_color_match", b"_color_match", "_context", b"_context", "_dilate", b"_dilate", "_effective_mask", b"_effective_mask", "_feather", b"_feather", "_guidance_scale", b"_guidance_scale", "_keep_metadata", b"_keep_metadata", "_model", b"_model", "_n", b"_n", "_preview", b"_preview", "_quality", b"_quality", "_seed", b"_seed", "_steps", b"_steps", "_strength", b"_strength", "_timeout", b"_timeout", "color_match", b"color_match", "context", b"context", "dilate", b"dilate", "effective_mask", b"effective_mask", "feather", b"feather", "guidance_scale", b"guidance_scale", "keep_metadata", b"keep_metadata", "model", b"model", "n", b"n", "preview", b"preview", "quality", b"quality", "seed", b"seed", "steps", b"steps", "strength", b"strength", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_color_match", b"_color_match", "_context", b"_context", "_dilate", b"_dilate", "_feather", b"_feather", "_guidance_scale", b"_guidance_scale", "_keep_metadata", b"_keep_metadata", "_model", b"_model", "_n", b"_n", "_preview", b"_preview", "_quality", b"_quality", "_seed", b"_seed", "_steps", b"_steps", "_strength", b"_strength", "_timeout", b"_timeout", "color_match", b"color_match", "context", b"context", "dilate", b"dilate", "feather", b"feather", "guidance_scale", b"guidance_scale", "keep_metadata", b"keep_metadata", "mask_polarity", b"mask_polarity", "model", b"model", "n", b"n", "output_format", b"output_format", "preview", b"preview", "priority", b"priority", "quality", b"quality", "sampler", b"sampler", "seed", b"seed", "steps", b"steps", "strategy", b"strategy", "strength", b"strength", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_color_match", b"_color_match", "_context", b"_context", "_dilate", b"_dilate", "_effective_mask", b"_effective_mask", "_feather", b"_feather", "_guidance_scale", b"_guidance_scale", "_keep_metadata", b"_keep_metadata", "_model", b"_model", "_n", b"_n", "_preview", b"_preview", "_quality", b"_quality", "_seed", b"_seed", "_steps", b"_steps", "_strength", b"_strength", "_timeout", b"_timeout", "color_match", b"color_match", "context", b"context", "dilate", b"dilate", "effective_mask", b"effective_mask", "feather", b"feather", "guidance_scale", b"guidance_scale", "keep_metadata", b"keep_metadata", "mask_polarity", b"mask_polarity", "model", b"model", "n", b"n", "output_format", b"output_format", "preview", b"preview", "priority", b"priority", "quality", b"quality", "sampler", b"sampler", "seed", b"seed", "steps", b"steps", "strategy", b"strategy", "strength", b"strength", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__color_match: _TypeAlias = _typing.Literal["color_match"]  # noqa: Y015
     _WhichOneofArgType__color_match: _TypeAlias = _typing.Literal["_color_match", b"_color_match"]  # noqa: Y015
@@ -313,6 +317,8 @@ class Params(_message.Message):
     _WhichOneofArgType__context: _TypeAlias = _typing.Literal["_context", b"_context"]  # noqa: Y015
     _WhichOneofReturnType__dilate: _TypeAlias = _typing.Literal["dilate"]  # noqa: Y015
     _WhichOneofArgType__dilate: _TypeAlias = _typing.Literal["_dilate", b"_dilate"]  # noqa: Y015
+    _WhichOneofReturnType__effective_mask: _TypeAlias = _typing.Literal["effective_mask"]  # noqa: Y015
+    _WhichOneofArgType__effective_mask: _TypeAlias = _typing.Literal["_effective_mask", b"_effective_mask"]  # noqa: Y015
     _WhichOneofReturnType__feather: _TypeAlias = _typing.Literal["feather"]  # noqa: Y015
     _WhichOneofArgType__feather: _TypeAlias = _typing.Literal["_feather", b"_feather"]  # noqa: Y015
     _WhichOneofReturnType__guidance_scale: _TypeAlias = _typing.Literal["guidance_scale"]  # noqa: Y015
@@ -341,6 +347,8 @@ class Params(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__context) -> _WhichOneofReturnType__context | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__dilate) -> _WhichOneofReturnType__dilate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_mask) -> _WhichOneofReturnType__effective_mask | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__feather) -> _WhichOneofReturnType__feather | None: ...
     @_typing.overload
@@ -902,6 +910,7 @@ class JobEvent(_message.Message):
     STEP_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Resumes WatchJob after this event; empty for news that are not kept."""
     kind: Global___JobEventKind.ValueType
@@ -913,6 +922,10 @@ class JobEvent(_message.Message):
     def failure(self) -> Global___Failure:
         """Set where the job ended without a picture."""
 
+    @_builtins.property
+    def preview(self) -> Global___Preview:
+        """With progress, every k-th step where Params.preview is k. Of past previews the newest alone is told."""
+
     def __init__(
         self,
         *,
@@ -923,16 +936,47 @@ class JobEvent(_message.Message):
         step: _builtins.int = ...,
         steps: _builtins.int = ...,
         failure: Global___Failure | None = ...,
+        preview: Global___Preview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "failure", b"failure", "position", b"position"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "failure", b"failure", "position", b"position", "preview", b"preview"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "attempt", b"attempt", "failure", b"failure", "id", b"id", "kind", b"kind", "position", b"position", "step", b"step", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "attempt", b"attempt", "failure", b"failure", "id", b"id", "kind", b"kind", "position", b"position", "preview", b"preview", "step", b"step", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
     _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
 
 Global___JobEvent: _TypeAlias = JobEvent  # noqa: Y015
+
+@_typing.final
+class Preview(_message.Message):
+    """A small picture of what a candidate is about to become: the whole photo with its holes filled so far, at most 256
+    pixels on a side, as displayed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    candidate: _builtins.int
+    content_type: _builtins.str
+    """Its format, image/jpeg say."""
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        candidate: _builtins.int = ...,
+        content_type: _builtins.str = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "content_type", b"content_type", "data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Preview: _TypeAlias = Preview  # noqa: Y015
 
 @_typing.final
 class ResultInfo(_message.Message):
@@ -966,8 +1010,13 @@ class ResultInfo(_message.Message):
     BOXES_FIELD_NUMBER: _builtins.int
     STAGE_SECONDS_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_MASK_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     model: _builtins.str
+    effective_mask: _builtins.bytes
+    """Where Params.effective_mask is set: a gray PNG of the photo's size as displayed, 255 where the fill alone is, 0
+    where nothing was touched, the feather in between.
+    """
     @_builtins.property
     def pictures(self) -> _containers.RepeatedCompositeFieldContainer[Global___PictureInfo]:
         """One a candidate, in the order of their seeds."""
@@ -993,12 +1042,15 @@ class ResultInfo(_message.Message):
         boxes: _abc.Iterable[Global___Box] | None = ...,
         stage_seconds: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        effective_mask: _builtins.bytes | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_effective_mask", b"_effective_mask", "effective_mask", b"effective_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "job_id", b"job_id", "model", b"model", "notes", b"notes", "pictures", b"pictures", "stage_seconds", b"stage_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_effective_mask", b"_effective_mask", "boxes", b"boxes", "effective_mask", b"effective_mask", "job_id", b"job_id", "model", b"model", "notes", b"notes", "pictures", b"pictures", "stage_seconds", b"stage_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__effective_mask: _TypeAlias = _typing.Literal["effective_mask"]  # noqa: Y015
+    _WhichOneofArgType__effective_mask: _TypeAlias = _typing.Literal["_effective_mask", b"_effective_mask"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_mask) -> _WhichOneofReturnType__effective_mask | None: ...
 
 Global___ResultInfo: _TypeAlias = ResultInfo  # noqa: Y015
 
