@@ -16,6 +16,7 @@ from service.edge.playground.files import FOLDER, read_files
 
 EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
 MOST_BYTES = 150_000
+SIDES = ("min", "max")
 SAMPLE = {"sample.jpg": "seabed.jpg", "sample-mask.png": "seabed-mask.png"}
 NOT_ON_THE_PAGE = {
     "mask_polarity",  # the page makes the mask itself
@@ -94,7 +95,7 @@ def test_the_fields_have_the_limits_of_the_parameters(controls: Controls) -> Non
     properties = Params.model_json_schema()["properties"]
     for name, attributes in controls.found.items():
         if attributes.get("type") == "number":
-            told = {side: float(attributes[side] or "nan") for side in ("min", "max") if side in attributes}
+            told = {side: float(limit) for side, limit in attributes.items() if side in SIDES and limit}
             for side, limit in limits(properties[name]):
                 assert told[side] == limit, f"{side} of {name}"
 
@@ -103,7 +104,7 @@ def test_the_lists_offer_the_values_of_the_parameters(controls: Controls) -> Non
     offered = {name: [value for value in values if value] for name, values in controls.options.items()}
     for name, values in offered.items():
         kinds = [kind for kind in enumerations(name) if isinstance(kind, EnumType)]
-        assert values == [str(value) for kind in kinds for value in kind], name
+        assert values == [str(member) for kind in kinds for member in kind.__members__.values()], name
 
 
 def enumerations(name: str) -> tuple[Any, ...]:
@@ -115,7 +116,9 @@ def test_what_counts_as_left_out_is_the_parameters_own_default(controls: Control
     for name, attributes in controls.found.items():
         default = Params.model_fields[name].default
         if "data-default" in attributes:
-            told = str(default).lower() if isinstance(default, bool) else str(getattr(default, "value", default))
+            told = (
+                str(default).lower() if isinstance(default, bool) else str(getattr(default, "value", default))
+            )
             assert attributes["data-default"] in (told, told.removesuffix(".0")), name
 
 

@@ -1,0 +1,272 @@
+"""Running what was drawn: progress, the filled picture, cancelling, problems, and the same as code."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from service.settings import Settings
+from tests.e2e.page.playground import PATIENCE, Playground
+from tests.e2e.serving import until
+from tests.integration.edge.live_edge import FlatWorker, running_edge
+from tests.integration.edge.pictures import photo
+
+pytestmark = pytest.mark.slow
+
+KEY = "her-key"
+LONG = {"Candidates": "10"}  # work for half a minute: enough to be caught at it
+WATCH_PROGRESS = """() => {
+    window.seen = [];
+    const text = document.getElementById("progress-text");
+    new MutationObserver(() => window.seen.push(text.textContent)).observe(text, {childList: true});
+}"""
+
+
+def start(page: Playground, **fields: str) -> str:
+    """Presses Run; the id of the job that the service has made of it."""
+    for label, value in fields.items():
+        page.page.get_by_label(label, exact=True).fill(value)
+    with page.page.expect_response(lambda answer: answer.request.method == "POST") as sent:
+        page.click("Run")
+    assert sent.value.status == 202, sent.value.text()
+    identity: str = sent.value.json()["id"]
+    return identity
+
+
+def status(url: str, job: str) -> str:
+    """Where a job stands; we have the address of its client, so that we may know."""
+    answer: str = httpx.get(f"{url}/v1/jobs/{job}", timeout=30).raise_for_status().json()["status"]
+    return answer
+
+
+def test_a_run_tells_its_steps_and_ends_with_a_picture_of_the_photo_s_size(page: Playground) -> None:
+    page.open_sample()
+    hole = page.mask()
+    page.evaluate(WATCH_PROGRESS)
+    page.run()
+    told = page.evaluate("window.seen")
+    assert told[0] == "Sending…"
+    steps = [int(found[1]) for text in told if (found := re.match(r"Step (\d) of 4$", text))]
+    assert steps
+    assert steps == sorted(steps)
+    filled = page.result()
+    with Image.open(Path("service/edge/playground/static/sample.jpg")) as before:
+        assert (filled.size, filled.format) == (before.size, before.format)
+        change = np.abs(np.asarray(filled, np.int16) - np.asarray(before, np.int16)).max(axis=2)
+    assert np.median(change[hole]) > 20
+    assert np.median(change[~hole]) <= 1
+    assert re.fullmatch(r"Seed \d+, moebius-nano-4step", page.text("facts"))
+
+
+def test_the_divider_shows_before_on_its_left_and_after_on_its_right(page: Playground) -> None:
+    page.open_sample()
+    hole = page.mask()
+    page.run()
+    slider = page.page.get_by_role("slider", name="Divider between before and after")
+    expect(slider).to_have_attribute("aria-valuenow", "50")
+    slider.press("End")
+    expect(slider).to_have_attribute("aria-valuenow", "100")
+    before = page.seen()
+    slider.press("Home")
+    expect(slider).to_have_attribute("aria-valuenow", "0")
+    after = page.seen()
+    left, top, width, height = picture_in_canvas(page)
+    middle = left + width // 2
+    knob = slider.bounding_box()
+    assert knob is not None
+    page.page.mouse.move(knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 4)
+    page.page.mouse.down()
+    page.page.mouse.move(page.at((256, 0))[0], knob["y"] + knob["height"] / 4, steps=5)
+    page.page.mouse.up()
+    expect(slider).to_have_attribute("aria-valuenow", "50")
+    seen = page.seen()
+    strip = np.s_[top : top + 60, left + 120 : middle - 30]
+    assert np.array_equal(seen[strip], before[strip])
+    inside = np.array(Image.fromarray(hole).resize((width, height)))
+    inside[:, : width // 2 + 30] = False
+    inside[:, -40:] = False
+    box = np.s_[top : top + height, left : left + width]
+    assert np.abs(seen[box] - after[box])[inside].max() == 0
+    assert np.abs(seen[box] - before[box])[inside].mean() > 10
+
+
+def picture_in_canvas(page: Playground) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the picture in a screenshot of the canvas."""
+    field = page.page.locator("#canvas").bounding_box()
+    assert field is not None
+    left, top, scale = page.box()
+    return round(left - field["x"]), round(top - field["y"]), int(512 * scale), int(512 * scale)
+
+
+def test_the_fill_appears_while_it_is_computed(page: Playground) -> None:
+    page.open_sample()
+    with page.page.expect_response(re.compile("/events$")) as watched:
+        page.click("Run")
+    expect(page.page.locator("#results")).to_be_visible()
+    assert b'"preview":{' in watched.value.body().replace(b" ", b"")
+    sent = page.evaluate("performance.getEntriesByType('resource').map(({name}) => name)")
+    assert any(name.endswith("/events") for name in sent)
+
+
+def test_a_cancelled_run_is_cancelled_on_the_service(page: Playground, service_url: str) -> None:
+    page.open_sample()
+    job = start(page, **LONG)
+    expect(page.page.locator("#progress-text")).to_have_text(re.compile(r"^Step \d of 4$"))
+    page.click("Cancel")
+    expect(page.button("Run")).to_be_visible()
+    until(lambda: status(service_url, job) == "cancelled")
+    expect(page.page.locator("#results")).to_be_hidden()
+    page.page.get_by_label("Candidates", exact=True).fill("1")
+    page.run()
+
+
+def test_who_leaves_the_page_leaves_no_work_behind(
+    open_page: Callable[..., Playground], service_url: str
+) -> None:
+    page = open_page()
+    page.open_sample()
+    job = start(page, **LONG)
+    page.page.goto("about:blank")
+    until(lambda: status(service_url, job) == "cancelled")
+    page.foreign_requests.clear()
+
+
+def test_several_candidates_are_chosen_from_and_the_chosen_one_is_saved(page: Playground) -> None:
+    page.open_sample()
+    page.page.get_by_label("Candidates", exact=True).fill("2")
+    page.page.get_by_label("Seed", exact=True).fill("5")
+    page.run()
+    assert page.text("facts").startswith("Seed 5,")
+    first = np.asarray(page.result())
+    page.click("Candidate 2 of 2")
+    assert page.text("facts").startswith("Seed 6,")
+    assert not np.array_equal(np.asarray(page.result()), first)
+
+
+def test_a_locked_seed_makes_the_same_picture_again(page: Playground) -> None:
+    page.open_sample()
+    page.run()
+    seed = page.page.get_by_label("Seed", exact=True).input_value()
+    first = np.asarray(page.result())
+    page.click("Keep this seed")
+    page.click("Run")
+    expect(page.page.locator("#results")).to_be_visible()
+    expect(page.button("Run")).to_be_visible()
+    assert page.page.get_by_label("Seed", exact=True).input_value() == seed
+    assert np.array_equal(np.asarray(page.result()), first)
+
+
+def test_the_filled_picture_can_be_edited_further(page: Playground) -> None:
+    page.open_sample()
+    page.run()
+    page.click("Edit further")
+    expect(page.page.locator("#announcer")).to_have_text("seabed-filled.jpg is open, 512 by 512 pixels.")
+    assert page.text("coverage") == "0 %"
+    expect(page.page.locator("#results")).to_be_hidden()
+
+
+def test_who_has_marked_nothing_is_told_what_to_do(sample: Playground) -> None:
+    sample.click("Run")
+    expect(sample.page.get_by_role("alert")).to_contain_text("Mark what shall go first")
+
+
+def test_a_problem_of_the_service_is_shown_in_its_words(page: Playground, tmp_path: Path) -> None:
+    page.expected_refusals = [422]
+    frames = [photo(size=(64, 64)), photo(size=(64, 64)).transpose(Image.Transpose.ROTATE_90)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    page.open_file(tmp_path / "moving.gif")
+    page.await_size("64 × 64")
+    page.click("Invert the mask")
+    page.click("Run")
+    alert = page.page.get_by_role("alert")
+    expect(alert).to_contain_text("is animated or has several pages; only still pictures are allowed")
+    expect(alert).to_contain_text("animated_image")
+    expect(page.button("Run")).to_be_enabled()
+
+
+def test_a_number_out_of_its_range_is_not_sent(page: Playground) -> None:
+    page.open_sample()
+    page.page.get_by_label("Candidates", exact=True).fill("11")
+    page.click("Run")
+    assert page.evaluate("document.getElementById('n').matches(':invalid')")
+    expect(page.page.locator("#running")).to_be_hidden()
+
+
+def test_a_few_step_model_keeps_its_own_steps(page: Playground) -> None:
+    page.page.get_by_text("How it is filled").click()
+    expect(page.page.get_by_label("Steps", exact=True)).to_be_disabled()
+    assert page.text("model-note") == "Made for 4 steps; steps, guidance and sampler are its own."
+
+
+@pytest.mark.parametrize("language", ["curl", "Python"])
+def test_the_copied_code_does_the_same(page: Playground, tmp_path: Path, language: str) -> None:
+    page.open_sample()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.page.get_by_label("Seed", exact=True).fill("7")
+    page.run()
+    by_page = np.asarray(page.result())
+    Image.fromarray(page.mask()).save(tmp_path / "seabed-mask.png")
+    (tmp_path / "seabed.jpg").write_bytes(Path("examples/seabed.jpg").read_bytes())
+    page.click(f"Copy as {language}")
+    page.click("Copy")
+    expect(page.page.locator("#code-done")).to_have_text("Copied.")
+    code = page.evaluate("navigator.clipboard.readText()")
+    command = ["bash", "-euc", code] if language == "curl" else [sys.executable, "-c", code]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=PATIENCE / 1000)
+    with Image.open(tmp_path / "seabed-filled.jpg") as by_code:
+        assert np.array_equal(np.asarray(by_code), by_page)
+
+
+def test_code_is_quoted_whatever_a_file_is_called(page: Playground, tmp_path: Path) -> None:
+    name = 'it\'s "one; two", $(three).png'
+    photo(size=(64, 64)).save(tmp_path / name)
+    page.open_file(tmp_path / name)
+    page.await_size("64 × 64")
+    page.click("Copy as curl")
+    code = page.page.locator("#code").input_value()
+    shown = subprocess.run(
+        ["bash", "-euc", code.replace("curl ", "printf '%s\\n' ", 1)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert 'image=@"it\'s \\"one; two\\", $(three).png"' in shown.splitlines()
+
+
+@pytest.fixture
+def keyed_url(queue_url: str) -> Iterator[str]:
+    """An edge that asks for a key, with a worker that fills with one colour."""
+    settings = Settings(api_keys={"alice": hashlib.sha256(KEY.encode()).hexdigest()})
+    with FlatWorker(queue_url, settings), running_edge(queue_url, settings) as url:
+        yield url
+
+
+def test_where_a_key_is_asked_for_there_is_a_field_for_it(
+    open_page: Callable[..., Playground], keyed_url: str
+) -> None:
+    page = open_page(keyed_url)
+    page.expected_refusals = [401, 401]
+    expect(page.page.get_by_role("alert")).to_contain_text("An API key is needed")
+    page.page.get_by_label("API key").fill("another")
+    page.click("Use it")
+    expect(page.page.get_by_role("alert")).to_contain_text("not known here")
+    page.page.get_by_label("API key").fill(KEY)
+    page.press("Enter")
+    expect(page.page.get_by_label("API key")).to_be_hidden()
+    page.open_sample()
+    page.run()
+    assert page.result().size == (512, 512)
+    page.click("Copy as curl")
+    code = page.page.locator("#code").input_value()
+    assert KEY not in code
+    assert "$MOEBIUS_KEY" in code
