@@ -103,13 +103,14 @@ def test_the_fields_have_the_limits_of_the_parameters(controls: Controls) -> Non
 def test_the_lists_offer_the_values_of_the_parameters(controls: Controls) -> None:
     offered = {name: [value for value in values if value] for name, values in controls.options.items()}
     for name, values in offered.items():
-        kinds = [kind for kind in enumerations(name) if isinstance(kind, EnumType)]
-        assert values == [str(member) for kind in kinds for member in kind.__members__.values()], name
+        assert values == enumerated(name), name
 
 
-def enumerations(name: str) -> tuple[Any, ...]:
+def enumerated(name: str) -> list[str]:
+    """The values of a parameter's enumeration, in order; of others none."""
     annotation = Params.model_fields[name].annotation
-    return getattr(annotation, "__args__", (annotation,))
+    kinds = getattr(annotation, "__args__", (annotation,))
+    return [str(value) for kind in kinds if isinstance(kind, EnumType) for value in kind.__members__.values()]
 
 
 def test_what_counts_as_left_out_is_the_parameters_own_default(controls: Controls) -> None:
