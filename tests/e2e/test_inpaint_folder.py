@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from service.cli import app
-from tests.e2e.serving import until
+from tests.e2e.serving import PATIENCE, until
 from tests.integration.edge.pictures import JPEG, MASK, PHOTO
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ def test_bad_files_are_told_and_listed_and_the_rest_goes_on(folder: Path) -> Non
 
 def test_the_same_command_again_does_what_is_left(folder: Path) -> None:
     whole = (folder / "masks" / "b.png").read_bytes()
-    (folder / "masks" / "b.png").write_bytes(whole[:100])
+    (folder / "masks" / "b.png").write_bytes(whole[:60])
     assert inpaint("photos", "masks", "-o", "filled").exit_code == 3
     first = (folder / "filled" / "a.jpg").stat().st_mtime_ns
     (folder / "masks" / "b.png").write_bytes(whole)
@@ -176,7 +176,7 @@ def test_an_interrupted_folder_is_summed_up_and_goes_on_where_it_was(folder: Pat
     )
     until(lambda: (filled / "a.jpg").exists() or process.poll() is not None)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
     assert "interrupted: " in said
     assert "not tried" in said

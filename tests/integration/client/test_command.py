@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,9 @@ from moebius_client import Retry
 from service.cli import app
 from service.contracts import Priority
 from service.edge.server import Addresses
+from tests.e2e.serving import until
 from tests.integration.client.faulty_proxy import Exchange, dropped, faulty_proxy
-from tests.integration.edge.live_edge import FlatWorker, until
+from tests.integration.edge.live_edge import FlatWorker
 from tests.integration.edge.pictures import JPEG, MASK, PHOTO
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -109,8 +112,11 @@ def test_an_address_that_is_none_is_wrong_usage(folder: Path) -> None:
 def test_as_many_are_under_way_as_were_allowed(
     folder: Path, addresses: Addresses, worker: FlatWorker
 ) -> None:
-    with faulty_proxy(addresses.http) as proxy, worker.held():
-        process = started(folder, "--server", proxy.url, "--parallel", "3")
+    with (
+        faulty_proxy(addresses.http) as proxy,
+        worker.held(),
+        started(folder, "--server", proxy.url, "--parallel", "3") as process,
+    ):
         until(lambda: len(proxy.came("GET", "/events")) == 3)
         assert len(proxy.came("POST", "/jobs")) == 3
         worker.hold.clear()
@@ -122,21 +128,25 @@ def test_as_many_are_under_way_as_were_allowed(
 def test_an_interrupted_folder_takes_its_work_back(
     folder: Path, addresses: Addresses, worker: FlatWorker
 ) -> None:
-    dropped = len(worker.dropped)
-    with faulty_proxy(addresses.http) as proxy, worker.held():
-        process = started(folder, "--server", proxy.url, "--parallel", "2")
+    dropped_before = len(worker.dropped)
+    with (
+        faulty_proxy(addresses.http) as proxy,
+        worker.held(),
+        started(folder, "--server", proxy.url, "--parallel", "2") as process,
+    ):
         until(lambda: len(proxy.came("GET", "/events")) == 2)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
         assert process.returncode == 130, said
         assert len([seen for seen in proxy.seen if seen.method == "DELETE"]) == 2
-        until(lambda: len(worker.dropped) > dropped)
+        until(lambda: len(worker.dropped) > dropped_before)
     assert "interrupted: 0 done, 6 not tried" in said
     assert "Traceback" not in said
 
 
-def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """The command as a user starts it."""
+@contextmanager
+def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command as a user starts it; it is gone at the end of the block."""
     command = [
         sys.executable,
         "-m",
@@ -148,11 +158,15 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         "filled",
         *arguments,
     ]
-    return subprocess.Popen(
+    with subprocess.Popen(
         command,
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
