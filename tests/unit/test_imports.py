@@ -210,6 +210,8 @@ def test_an_edge_loads_none_of_the_libraries_that_only_pictures_need() -> None:
         "scipy.sparse.linalg",
         "scipy.spatial",
         "scipy.linalg",
+        "numpy.f2py",
+        "numpy.testing",
         "httpx",
         "rich",
         "huggingface_hub",
