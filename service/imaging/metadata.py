@@ -99,13 +99,20 @@ def _mentions_exif(image: Image.Image, data: bytes) -> bool:
 
 def _orientation(image: Image.Image) -> int:
     """1 to 8; damaged EXIF counts as upright, as in every viewer, and so does a picture that XMP alone would turn."""
-    if not (image.format == "TIFF" or "exif" in image.info or RAW_PROFILE + "exif" in image.info):
-        return 1
     try:
-        value = image.getexif().get(ORIENTATION, 1)
+        value = _own_exif(image).get(ORIENTATION, 1)
     except Exception:
         return 1
     return value if isinstance(value, int) and value in TURNS else 1
+
+
+def _own_exif(image: Image.Image) -> Image.Exif:
+    """As the file has it: Pillow's getexif() takes a missing orientation from XMP."""
+    if image.format == "TIFF" or RAW_PROFILE + "exif" in image.info:
+        return image.getexif()
+    exif = Image.Exif()
+    exif.load(image.info.get("exif") or b"")
+    return exif
 
 
 def _exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:

@@ -35,6 +35,13 @@ def smooth(size: tuple[int, int] = SIZE) -> Image.Image:
     return corners.resize(size, Image.Resampling.BILINEAR)
 
 
+def with_object() -> Image.Image:
+    """The same with something in the hole that is like nothing around it."""
+    image = smooth()
+    image.paste("#ff00ff", HOLE)
+    return image
+
+
 def with_palette_alpha() -> Image.Image:
     """A palette picture of which some colours are half or wholly transparent."""
     image = noise("P", *SIZE)

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from service.imaging.metadata import TURNS
 from tests.integration.edge.pictures import decode, encode
-from tests.integration.formats.files import AUTHOR, FLAGS, SIZE, box, exif_of, smooth
+from tests.integration.formats.files import AUTHOR, FLAGS, SIZE, box, exif_of, with_object
 from tests.integration.formats.filling import Filled, changed
 from tests.unit.imaging.pictures import noise
 
@@ -29,7 +29,7 @@ def stored(upright: Image.Image, orientation: int) -> Image.Image:
 def test_a_turned_jpeg_comes_back_upright_and_filled_where_its_turned_mask_is_seen(
     fill: Fill, orientation: int
 ) -> None:
-    source = encode(stored(smooth(), orientation), "JPEG", quality=95, exif=exif_of(orientation))
+    source = encode(stored(with_object(), orientation), "JPEG", quality=95, exif=exif_of(orientation))
     of_mask = 9 - orientation
     mask = encode(stored(box(), of_mask), exif=exif_of(of_mask))
     filled = fill(source, mask)
@@ -39,7 +39,7 @@ def test_a_turned_jpeg_comes_back_upright_and_filled_where_its_turned_mask_is_se
     before = np.asarray(ImageOps.exif_transpose(decode(source))).astype(int)
     difference = np.abs(np.asarray(filled.image) - before).max(axis=-1)
     near = np.asarray(box(hole=(32 - MARGIN, 24 - MARGIN, 56 + MARGIN, 56 + MARGIN))) > 0
-    assert difference[FLAGS].max() > 16, "the hole was not filled"
+    assert difference[FLAGS].min() > 16, "the hole was not filled"
     assert difference[~near].max() <= 6, "something else was changed: the mask was turned another way"
 
 
