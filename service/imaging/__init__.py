@@ -14,13 +14,14 @@ UNUSED = frozenset({"f2py", "testing"})
 
 @contextmanager
 def _fewer_names_of_numpy() -> Iterator[None]:
-    listed, names = numpy.__all__, numpy.__dir__
-    numpy.__all__ = [name for name in listed if name not in UNUSED]
-    numpy.__dir__ = lambda: [name for name in names() if name not in UNUSED]
+    module = vars(numpy)
+    listed, names = module["__all__"], module["__dir__"]
+    module["__all__"] = [name for name in listed if name not in UNUSED]
+    module["__dir__"] = lambda: [name for name in names() if name not in UNUSED]
     try:
         yield
     finally:
-        numpy.__all__, numpy.__dir__ = listed, names
+        module["__all__"], module["__dir__"] = listed, names
 
 
 with _fewer_names_of_numpy():
