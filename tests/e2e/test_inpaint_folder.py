@@ -8,6 +8,8 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,11 +161,16 @@ def test_wrong_usage_is_said_in_one_line(folder: Path, arguments: tuple[str, ...
     assert not (folder / "filled").exists()
 
 
-def started(folder: Path, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
-    """The command as a user starts it."""
+@contextmanager
+def started(folder: Path, *arguments: str, **streams: Any) -> Iterator[subprocess.Popen[str]]:
+    """The command as a user starts it; it is gone at the end of the block."""
     command = [sys.executable, "-m", "service.cli", "inpaint", *arguments, "--backend", "dummy"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, **streams)
+    with subprocess.Popen(command, cwd=folder, env=environment, text=True, **streams) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.slow
@@ -171,12 +178,11 @@ def test_an_interrupted_folder_is_summed_up_and_goes_on_where_it_was(folder: Pat
     for index in range(400):
         (folder / "photos" / f"z{index:03}.png").write_bytes(PHOTO)
     filled = folder / "filled"
-    process = started(
-        folder, "photos", "masks/a.png", "-o", "filled", stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
-    until(lambda: (filled / "a.jpg").exists() or process.poll() is not None)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=PATIENCE)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with started(folder, "photos", "masks/a.png", "-o", "filled", **streams) as process:
+        until(lambda: (filled / "a.jpg").exists() or process.poll() is not None)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
     assert "interrupted: " in said
     assert "not tried" in said
@@ -195,23 +201,25 @@ def test_an_interrupted_folder_is_summed_up_and_goes_on_where_it_was(folder: Pat
 @pytest.mark.slow
 def test_a_terminal_sees_a_bar_and_the_lines_stay_readable(folder: Path) -> None:
     terminal, other_end = pty.openpty()
-    process = started(
-        folder, "photos", "masks", "-o", "filled", "--json", stdout=subprocess.PIPE, stderr=other_end
-    )
-    os.close(other_end)
-    seen = b""
-    try:
-        while chunk := os.read(terminal, 4096):
-            seen += chunk
-    except OSError:  # Linux' way to say that nobody writes there any more
-        pass
-    finally:
-        os.close(terminal)
-    lines, _ = process.communicate()
+    streams = {"stdout": subprocess.PIPE, "stderr": other_end}
+    with started(folder, "photos", "masks", "-o", "filled", "--json", **streams) as process:
+        os.close(other_end)
+        seen = _read_all(terminal)
+        lines, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, seen
     assert [json.loads(line)["status"] for line in lines.splitlines()] == ["done"] * 3
     assert b"of 3 photos" in seen
     assert b"3 done" in seen
+
+
+def _read_all(terminal: int) -> bytes:
+    """What is written there until nobody does any more, of which Linux tells by an error."""
+    seen = b""
+    with suppress(OSError):
+        while chunk := os.read(terminal, 4096):
+            seen += chunk
+    os.close(terminal)
+    return seen
 
 
 def test_help_teaches(folder: Path) -> None:
