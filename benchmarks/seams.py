@@ -23,7 +23,7 @@ from service.settings import Settings
 from service.worker.fill import fill_picture
 
 MAX_PIXELS = 50_000_000
-PLAIN = {"dilate": 0, "feather": 0, "color_match": False}
+PLAIN = Params(seed=7, dilate=0, feather=0, color_match=False)
 THE_PHOTOGRAPH = "the photograph itself"
 OURS = "ours: crops, tone matched, feathered"
 PLAIN_CROP = "plain crop: neither tone nor feather"
@@ -31,8 +31,8 @@ PLAIN_RESIZE = "plain resize: the whole photograph made smaller"
 WAYS: dict[str, Params | None] = {
     THE_PHOTOGRAPH: None,
     OURS: Params(seed=7),
-    PLAIN_CROP: Params(seed=7, strategy=Strategy.CROP, **PLAIN),
-    PLAIN_RESIZE: Params(seed=7, strategy=Strategy.RESIZE, **PLAIN),
+    PLAIN_CROP: PLAIN.model_copy(update={"strategy": Strategy.CROP}),
+    PLAIN_RESIZE: PLAIN.model_copy(update={"strategy": Strategy.RESIZE}),
 }
 
 

@@ -143,7 +143,7 @@ class Params(BaseModel):
         default=None, ge=1, le=100, description="JPEG or WebP quality; default: the source's tables, or 95."
     )
     keep_metadata: bool = Field(
-        default=True, description="Keep EXIF, ICC profile and density; without it, only the pixels are kept."
+        default=True, description="Keep EXIF, XMP, text, profile and density; false: only pixels, in sRGB."
     )
     priority: Priority = Field(
         default=Priority.INTERACTIVE, description="batch waits longer while others are interactive."

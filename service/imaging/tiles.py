@@ -86,7 +86,7 @@ def _behind_clear(colors: Floats, visible: Floats) -> Floats:
     [s, s, 3] in which they count as black, and the share [s, s] of the others.
     """
     clear = visible == 0
-    shown: Floats = colors / np.where(clear, 1, visible)[..., None]
+    shown = (colors / np.where(clear, 1, visible)[..., None]).astype(np.float32)
     if not clear.any() or clear.all():
         return shown
     nearest = ndimage.distance_transform_edt(clear, return_distances=False, return_indices=True)

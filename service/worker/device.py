@@ -90,7 +90,7 @@ class Device:
         """The encoded crop of an item."""
 
         def encode(some: Sequence[Item]) -> list[Any]:
-            with_image = reads_image(item.job.prepared_parts.table)
+            with_image = reads_image(item.table)
             started = perf_counter()
             encoded = self._engine.encode([one.tile for one in some], with_image=with_image)
             if not with_image:
@@ -105,9 +105,10 @@ class Device:
 
         def begin(some: Sequence[Item]) -> list[None]:
             for item in some:
-                job = item.job
-                encoded, table = job.encoded[item.crop], job.prepared_parts.table
-                item.state = begin_item(self._engine, encoded, table, seed=item.seed, crop=item.crop)
+                encoded = item.job.encoded[item.view]
+                item.state = begin_item(
+                    self._engine, encoded, item.table, seed=item.seed, crop=item.crop, place=item.place
+                )
             return [None] * len(some)
 
         return self._isolated(_Stage("begin", Lane.STEP, begin, lambda _: 0.0), items)
@@ -137,6 +138,10 @@ class Device:
         stage = _Stage("decode", Lane.VAE, decode, lambda batch: batch * self._profile.decode_seconds)
         (fill,) = self._isolated(stage, [item])
         return fill if isinstance(fill, Failure | Postponed) or np.isfinite(fill).all() else NOT_FINITE
+
+    def preview(self, item: Item) -> Callable[[], Array] | None:
+        """What tells the colours that an item's last step implied, in any thread; None of a model without previews."""
+        return self._engine.preview(item.state)
 
     def tell_memory(self) -> None:
         """Tell the metrics how much memory is in use, now and then."""

@@ -9,7 +9,7 @@ from typing import Any
 from service.contracts import Failure
 from service.engine.base import Array
 from service.queue.consumer import Claim
-from service.worker.batch import Item, Prepared
+from service.worker.batch import Item, Prepared, Refined
 from service.worker.device import DeviceError, Postponed
 
 
@@ -29,6 +29,14 @@ class JobPrepared:
 
     job_id: str
     prepared: Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class JobRefined:
+    """A candidate's fine tiles are cut: their items may join."""
+
+    job_id: str
+    refined: Refined
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class Nudge:
 Event = (
     JobsClaimed
     | JobPrepared
+    | JobRefined
     | JobBroken
     | JobLeft
     | CropEncoded

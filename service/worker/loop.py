@@ -1,7 +1,7 @@
 """A worker's life: register, run the step loop, drain when told to stop, and give back what is left.
 
 Puts the parts together: turns.py is the loop, vae_lane.py the VAE's thread, feeder.py the queue's, pictures.py
-those for pictures.
+those for pictures, previews.py the one for what they look like on the way.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from service.errors import Unavailable
 from service.queue.consumer import Claim, QueueConsumer
 from service.settings import Settings
 from service.start_stages import start_stage
-from service.worker.batch import Prepared
+from service.worker.batch import Prepared, Refined
 from service.worker.device import Device
-from service.worker.events import Inbox, JobBroken, JobPrepared, Nudge
+from service.worker.events import Inbox, JobBroken, JobPrepared, JobRefined, Nudge
 from service.worker.feeder import Feeder
 from service.worker.live_profile import LiveProfile
 from service.worker.pictures import PicturePool
+from service.worker.previews import PreviewPainter
 from service.worker.profile import BatchProfile
 from service.worker.pulse import Pulse
 from service.worker.registration import restated
@@ -62,6 +63,7 @@ class Worker:
             settings,
             engine.info,
             on_prepared=self._on_prepared,
+            on_refined=self._on_refined,
             on_result=self.feeder.finish,
             on_failure=self._on_failure,
             on_caught_up=lambda: self._inbox.put(Nudge()),
@@ -71,8 +73,16 @@ class Worker:
             engine, self.profile, self.pulse, overlaps=overlaps_of(settings, engine.info.device)
         )
         self._vae = VaeLane(self.device, self._inbox)
+        self._previews = PreviewPainter(self.feeder.note)
         self.loop = StepLoop(
-            settings, self.profile, self.device, self._vae, self._pictures, self.feeder, self._inbox
+            settings,
+            self.profile,
+            self.device,
+            self._vae,
+            self._pictures,
+            self._previews,
+            self.feeder,
+            self._inbox,
         )
         self._watchdog = Watchdog(self.pulse, lambda: self.ready, on_hung)
         self._registered = False
@@ -112,6 +122,7 @@ class Worker:
             self._registered = False
             telemetry.set_worker_ready(False)
             self.feeder.stop(counted=faulty)
+            self._previews.close()
             self._pictures.close()
             self._vae.close()
             self._watchdog.stop()  # last: it ends a process whose device hangs at the end
@@ -144,6 +155,9 @@ class Worker:
 
     def _on_prepared(self, job_id: str, prepared: Prepared) -> None:
         self._inbox.put(JobPrepared(job_id, prepared))
+
+    def _on_refined(self, job_id: str, refined: Refined) -> None:
+        self._inbox.put(JobRefined(job_id, refined))
 
     def _on_failure(self, job_id: str, failure: Failure) -> None:
         self._inbox.put(JobBroken(job_id, failure))

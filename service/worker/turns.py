@@ -26,6 +26,7 @@ from service.worker.events import (
     JobBroken,
     JobLeft,
     JobPrepared,
+    JobRefined,
     JobsClaimed,
     VaeDropped,
     VaeEnded,
@@ -33,6 +34,7 @@ from service.worker.events import (
 from service.worker.feeder import Feeder, Wish
 from service.worker.live_profile import LiveProfile
 from service.worker.pictures import PicturePool
+from service.worker.previews import PreviewPainter
 from service.worker.scheduler import JobView, Limits, plan, surplus
 from service.worker.spans import tell_denoised, tell_joins
 from service.worker.vae_lane import VaeLane
@@ -60,6 +62,7 @@ class StepLoop:
         device: Device,
         vae: VaeLane,
         pictures: PicturePool,
+        previews: PreviewPainter,
         feeder: Feeder,
         inbox: Inbox,
     ) -> None:
@@ -68,6 +71,7 @@ class StepLoop:
         self._device = device
         self._vae = vae
         self._pictures = pictures
+        self._previews = previews
         self._feeder = feeder
         self._inbox = inbox
         self._jobs: dict[str, HeldJob] = {}
@@ -106,12 +110,8 @@ class StepLoop:
         match event:
             case JobsClaimed():
                 self._take_claims(event)
-            case JobPrepared(job_id, prepared):
-                job = self._jobs.get(job_id)
-                if job is not None and job.prepared is None:
-                    job.admit(prepared, self._steps)
-                    took = monotonic() - job.claimed_at
-                    self._prepare_seconds += SMOOTHING * (took - self._prepare_seconds)
+            case JobPrepared() | JobRefined():
+                self._take_tiles(event)
             case JobBroken(job_id, failure):
                 self._fail(job_id, failure)
             case JobLeft(job_id):
@@ -122,6 +122,17 @@ class StepLoop:
                 raise error
             case FeederEnded(error):
                 raise FeederError("The thread that talks to the queue has died.") from error
+
+    def _take_tiles(self, event: JobPrepared | JobRefined) -> None:
+        """A picture is decoded, or a candidate's fine tiles are cut; nothing where the job has left."""
+        job = self._jobs.get(event.job_id)
+        match event:
+            case JobPrepared(_, prepared) if job is not None and job.prepared is None:
+                job.admit(prepared, self._steps)
+                took = monotonic() - job.claimed_at
+                self._prepare_seconds += SMOOTHING * (took - self._prepare_seconds)
+            case JobRefined(_, refined) if job is not None and not job.closed:
+                job.admit_refined(refined, self._steps)
 
     def _take_answer(self, event: CropEncoded | ItemDecoded | VaeDropped) -> None:
         """What the VAE tells; of a job that has failed or left in the meantime nothing is kept."""
@@ -167,7 +178,7 @@ class StepLoop:
         if isinstance(event.outcome, Failure):
             self._fail(item.job_id, event.outcome)
         else:
-            item.job.take_encoded(item.crop, event.outcome)
+            item.job.take_encoded(item.view, event.outcome)
 
     def _take_decoded(self, item: Item, event: ItemDecoded) -> None:
         fill = event.outcome
@@ -178,9 +189,13 @@ class StepLoop:
         if isinstance(fill, Failure):
             self._fail(item.job_id, fill)
             return
-        candidate = item.job.take_fill(item, fill)
-        if candidate is not None:
-            self._pictures.encode(item.job, item.candidate, candidate)
+        fills = item.job.take_fill(item, fill)
+        if fills is None:
+            return
+        if item.job.prepared_parts.retouch.refines and not item.is_fine:
+            self._pictures.refine(item.job, item.candidate, fills)
+        else:
+            self._pictures.encode(item.job, item.candidate, fills)
 
     def _schedule(self, *, stopping: bool) -> None:
         """Park what is over the cap, wish for claims, give crops to the VAE, and let items join."""
@@ -262,12 +277,21 @@ class StepLoop:
             if item.remaining == 0:
                 self._vae.decode(item)
         for job in {item.job for item in going_on}:
-            self._feeder.note(job.claim.job.id, job.progress)
+            self._tell_progress(job, going_on)
             if job.batch_sizes is not None:
                 job.batch_sizes.append(len(items))
-                if not (job.running or job.waiting):
+                if job.is_denoised:
                     tell_denoised(job)
         return True
+
+    def _tell_progress(self, job: HeldJob, moved: Sequence[Item]) -> None:
+        """Say how far a job is: at once, or with the preview of this step once that is painted."""
+        shown = [item for item in moved if item.job is job and item.is_previewed]
+        parts = {item.crop: colors for item in shown if (colors := self._device.preview(item)) is not None}
+        if parts:
+            self._previews.paint(job, parts, job.progress)
+        else:
+            self._feeder.note(job.claim.job.id, job.progress)
 
     def _fail_each(self, items: Sequence[Item], outcomes: Sequence[object]) -> None:
         for item, outcome in zip(items, outcomes, strict=True):

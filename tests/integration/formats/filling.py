@@ -30,7 +30,7 @@ class Filled:
 
     @property
     def notes(self) -> str:
-        return self.answer.headers.get("x-notes", "")
+        return str(self.answer.headers.get("x-notes", ""))
 
     @property
     def refusal(self) -> tuple[int, str, str]:

@@ -87,7 +87,7 @@ def _srgb_curve() -> bytes:
     levels = np.linspace(0, 1, 1_024)
     linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     points = np.rint(linear * 65_535).astype(">u2")
-    return b"curv\0\0\0\0" + struct.pack(">I", len(points)) + points.tobytes()
+    return b"curv\0\0\0\0" + struct.pack(">I", len(points)) + bytes(points.tobytes())
 
 
 def _lut8(inputs: int, outputs: int, points: int, table: npt.NDArray[np.uint8]) -> bytes:
