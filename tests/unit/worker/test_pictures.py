@@ -42,6 +42,7 @@ def pool(news: Queue[tuple[str, Any]], caught_up: Semaphore) -> Iterator[Picture
         Settings(picture_threads=2),
         INFO,
         on_prepared=note,
+        on_refined=note,
         on_result=note,
         on_failure=note,
         on_caught_up=caught_up.release,
