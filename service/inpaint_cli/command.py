@@ -105,8 +105,8 @@ def inpaint(
     """Fill the hole of a photo, or of each photo of a folder, here or by a service. Candidates (--n) get their seed
     in the name.
 
-    A folder's photos keep their formats. What is in OUT already is skipped. A photo that fails is told, and the rest
-    goes on.
+    A folder's photos keep their formats; what is in OUT already is skipped.
+    A photo that fails is told, and the rest goes on.
     """
     params = read_params(parameters, queued=server is not None)
     engine = {
