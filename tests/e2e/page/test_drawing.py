@@ -21,7 +21,9 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 def disc(radius: float, *centres: tuple[float, float]) -> Flags:
     """The pixels of the sample whose centre is nearer than `radius` to one of the centres."""
     rows, columns = np.mgrid[:512, :512] + 0.5
-    inside: Flags = np.any([(columns - x) ** 2 + (rows - y) ** 2 <= radius**2 for x, y in centres], axis=0)
+    inside = np.zeros((512, 512), np.bool_)
+    for x, y in centres:
+        inside |= (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
     return inside
 
 

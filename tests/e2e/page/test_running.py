@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 
 from service.settings import Settings
 from tests.e2e.page.playground import PATIENCE, Playground
-from tests.e2e.serving import until
+from tests.e2e.serving import serving, until
 from tests.integration.edge.live_edge import FlatWorker, running_edge
 from tests.integration.edge.pictures import photo
 
@@ -29,6 +29,25 @@ WATCH_PROGRESS = """() => {
     window.seen = [];
     const text = document.getElementById("progress-text");
     new MutationObserver(() => window.seen.push(text.textContent)).observe(text, {childList: true});
+}"""
+
+# The colour in the middle of the snake before the run, and once a preview has been drawn.
+WATCH_HOLE = """() => {
+    const canvas = document.getElementById("canvas");
+    const box = canvas.getBoundingClientRect();
+    const scale = Math.min(box.width - 40, box.height - 40) / 512;
+    const at = [box.width / 2 - 66 * scale, box.height / 2 + 94 * scale].map(Math.round);
+    const copy = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+    const color = () => {
+        copy.drawImage(canvas, -at[0], -at[1]);
+        return [...copy.getImageData(0, 0, 1, 1).data];
+    };
+    window.hole = [color()];
+    new MutationObserver((_, observer) => {
+        if (!document.querySelector(".previewing")) return;
+        observer.disconnect();
+        requestAnimationFrame(() => requestAnimationFrame(() => window.hole.push(color())));
+    }).observe(document.getElementById("stage"), {attributeFilter: ["class"]});
 }"""
 
 
@@ -108,14 +127,22 @@ def picture_in_canvas(page: Playground) -> tuple[int, int, int, int]:
     return round(left - field["x"]), round(top - field["y"]), int(512 * scale), int(512 * scale)
 
 
-def test_the_fill_appears_while_it_is_computed(page: Playground) -> None:
+@pytest.fixture
+def slow_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A service whose steps take their time, without a model."""
+    monkeypatch.setenv("MOEBIUS_DUMMY_STEP_SECONDS", "0.2")
+    with serving() as service:
+        yield service.await_ready()
+
+
+def test_the_fill_appears_while_it_is_computed(open_page: Callable[..., Playground], slow_url: str) -> None:
+    page = open_page(slow_url)
     page.open_sample()
-    with page.page.expect_response(re.compile("/events$")) as watched:
-        page.click("Run")
-    expect(page.page.locator("#results")).to_be_visible()
-    assert b'"preview":{' in watched.value.body().replace(b" ", b"")
-    sent = page.evaluate("performance.getEntriesByType('resource').map(({name}) => name)")
-    assert any(name.endswith("/events") for name in sent)
+    page.evaluate(WATCH_HOLE)
+    page.run()
+    tinted, filled = page.evaluate("window.hole")
+    assert tinted[0] - tinted[1] > 60, "the mask is seen first"
+    assert abs(filled[0] - filled[1]) < 60, "then the fill"
 
 
 def test_a_cancelled_run_is_cancelled_on_the_service(page: Playground, service_url: str) -> None:

@@ -104,7 +104,7 @@ export class RunPanel {
     this.#cancel.hidden = true;
     if (hadFocus) this.#start.focus();
     part("running").hidden = true;
-    part("stage").classList.remove("running");
+    part("stage").classList.remove("running", "previewing");
     part("toolbar").inert = false;
     this.stage.preview?.close();
     this.stage.preview = null;
@@ -144,6 +144,7 @@ export class RunPanel {
     }
     this.stage.preview?.close();
     this.stage.preview = bitmap;
+    part("stage").classList.add("previewing");
     this.stage.redraw();
   }
 
