@@ -17,7 +17,7 @@ from service.imaging.crops import Crop
 from service.imaging.feather import SoftHole
 from service.imaging.native import colors_of
 from service.imaging.retouch import Retouch
-from service.imaging.tiles import Floats
+from service.imaging.tiles import Floats, TileCrop
 
 LONGEST_SIDE = 256  # pixels
 SAMPLED_SIDE = (
@@ -29,12 +29,13 @@ WHITE = 255
 
 
 class PreviewCanvas:
-    """The small picture of one candidate, painted crop by crop. Belongs to one thread.
+    """The small picture of one candidate, painted crop by crop. Belongs to one thread. With `color_match` a crop's
+    colours get the mean of its photo where that is known: the map from latents is right to a tone at best.
 
     `size` is its width and height in pixels, in display orientation.
     """
 
-    def __init__(self, retouch: Retouch) -> None:
+    def __init__(self, retouch: Retouch, *, color_match: bool) -> None:
         longest = max(retouch.picture.size)
         self._scale = min(1.0, LONGEST_SIDE / longest)
         width, height = (max(1, round(side * self._scale)) for side in retouch.picture.size)
@@ -42,6 +43,7 @@ class PreviewCanvas:
         first = [crop for region in retouch.regions for crop in region.crops]
         fine = [crop for region in retouch.regions for crop in region.fine]
         self._crops = (*first, *fine)
+        self._tiles = retouch.crops if color_match else ()
         self._photo = _small_photo(retouch, self.size)  # [h, w, 3]
         self._alpha = self._small_alpha(retouch.hole)  # [h, w], 1 = the fill alone
         self._fill = self._photo.copy()
@@ -49,6 +51,8 @@ class PreviewCanvas:
     def paint(self, crop: int, colors: Floats) -> None:
         """Put the colours [3, n, n] in [-1, 1] of a crop into its part of the hole; a later crop covers an earlier."""
         view = self._crops[crop]
+        if crop < len(self._tiles):
+            colors = matched_to_photo(colors, self._tiles[crop])
         target = self._small_box(view.core)
         per_cell = view.side / colors.shape[1]  # pixels of the picture
         frame = self._frame_on(view, target, per_cell, colors.shape[1])
@@ -108,6 +112,18 @@ class PreviewCanvas:
         small = Image.fromarray(padded).resize((target.width, target.height), Image.Resampling.BOX, box=frame)
         alpha[target.top : target.bottom, target.left : target.right] = np.asarray(small, np.float32) / 255
         return alpha
+
+
+def matched_to_photo(colors: Floats, tile: TileCrop) -> Floats:
+    """Colours [3, n, n] moved by what they are off in the mean over the cells that are photo alone."""
+    cells = colors.shape[1]
+    cell = tile.known.shape[0] // cells
+    known = tile.known.reshape(cells, cell, cells, cell).all(axis=(1, 3))
+    if not known.any():
+        return colors
+    photo = tile.image.reshape(3, cells, cell, cells, cell).mean(axis=(2, 4))
+    shift: Floats = (photo - colors)[:, known].mean(axis=1)
+    return colors + shift[:, None, None]
 
 
 def _small_photo(retouch: Retouch, size: tuple[int, int]) -> Floats:

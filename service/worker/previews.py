@@ -72,7 +72,7 @@ class PreviewPainter:
 def _painted(request: _Request) -> bytes:
     job = request.job
     if job.canvas is None:
-        job.canvas = PreviewCanvas(job.prepared_parts.retouch)
+        job.canvas = PreviewCanvas(job.prepared_parts.retouch, color_match=job.claim.job.params.color_match)
     for crop in sorted(request.parts):
         job.canvas.paint(crop, request.parts[crop]())
     return job.canvas.encoded()

@@ -11,12 +11,13 @@ from service.contracts import Params
 from service.engine.base import Array, Engine, Tile
 from service.engine.inpaint import begin_item, sampling_table
 from service.engine.selection import open_engine
+from service.imaging.preview import matched_to_photo
 from service.imaging.retouch import prepare
 from service.settings import Settings
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 CELL = 8
-NEAR = 0.16  # mean difference in [-1, 1]; the map alone, on photographs, is off by half of it
+NEAR = 0.2  # mean difference in [-1, 1]; of mid-grey it is half
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,7 @@ def cell_means(image: Array) -> Array:
     return means
 
 
-def test_the_last_preview_has_the_colours_of_the_fill_and_the_first_is_further_from_them(
-    engine: Engine,
-) -> None:
+def test_every_preview_has_nearly_the_colours_of_the_fill(engine: Engine) -> None:
     params = Params(seed=7, model=engine.info.model)
     image, mask = ((EXAMPLES / name).read_bytes() for name in ("seabed.jpg", "seabed-mask.png"))
     retouch = prepare(image, mask, params, model_size=engine.info.image_size, max_pixels=50_000_000)
@@ -46,9 +45,8 @@ def test_the_last_preview_has_the_colours_of_the_fill_and_the_first_is_further_f
         engine.step([state], [row])
         preview = engine.preview(state)
         assert preview is not None
-        shown.append(preview())
+        shown.append(matched_to_photo(preview(), retouch.crops[0]))
     fill = cell_means(engine.decode([state])[0])
     hole = cell_means(np.repeat(tile.mask[None], 3, axis=0)) > 0
     distances = [float(np.abs(colors - fill)[hole].mean()) for colors in shown]
-    assert distances[-1] < NEAR
-    assert distances[-1] < distances[0]
+    assert max(distances) < NEAR < np.abs(fill)[hole].mean()

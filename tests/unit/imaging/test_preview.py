@@ -42,7 +42,7 @@ def retouch_of(image: bytes, size: tuple[int, int], **params: Any) -> Retouch:
 
 def painted(retouch: Retouch, colors: Floats = MAGENTA) -> Image.Image:
     """The preview with the same colours in every crop."""
-    canvas = PreviewCanvas(retouch)
+    canvas = PreviewCanvas(retouch, color_match=False)
     for crop in range(len(retouch.boxes)):
         canvas.paint(crop, colors)
     return Image.open(io.BytesIO(canvas.encoded()))
@@ -66,7 +66,7 @@ def test_it_is_the_whole_photo_small_with_the_colours_in_its_hole(size: tuple[in
 
 def test_a_crop_that_has_not_begun_shows_the_photo() -> None:
     size = (96, 80)
-    canvas = PreviewCanvas(retouch_of(encoded(ramp(size)), size))
+    canvas = PreviewCanvas(retouch_of(encoded(ramp(size)), size), color_match=False)
     pixels = np.asarray(Image.open(io.BytesIO(canvas.encoded())), np.int16)
     assert np.abs(pixels - np.asarray(ramp(size), np.int16)).max() < TOLERANCE
 
@@ -117,6 +117,15 @@ def test_it_is_turned_as_the_photo_is_displayed() -> None:
 def test_it_stays_small_whatever_the_photo() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
     retouch = retouch_of(encoded(Image.fromarray(noise)), (1024, 1024))
-    canvas = PreviewCanvas(retouch)
+    canvas = PreviewCanvas(retouch, color_match=False)
     canvas._photo = np.asarray(Image.fromarray(noise).crop((0, 0, 256, 256)), np.float32)  # not averaged
     assert len(canvas.encoded()) < 1.5 * MOST_BYTES
+
+
+def test_colours_that_are_off_all_over_are_moved_to_those_of_the_photo() -> None:
+    size = (96, 80)
+    retouch = retouch_of(encoded(Image.new("RGB", size, (200, 100, 50))), size)
+    canvas = PreviewCanvas(retouch, color_match=True)
+    canvas.paint(0, MAGENTA)
+    pixels = np.asarray(Image.open(io.BytesIO(canvas.encoded())), np.int16)
+    assert np.abs(pixels[40, 48] - [200, 100, 50]).max() < TOLERANCE
