@@ -6,7 +6,9 @@ import io
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -51,13 +53,21 @@ def answers(port: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def nginx_folder() -> Iterator[Path]:
+    """Where it puts uploads. Started by root, it works as another user, who can't enter pytest's own folders."""
+    with tempfile.TemporaryDirectory(prefix="mb-nginx-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def proxy(nginx_folder: Path) -> Iterator[dict[str, str]]:
     """nginx with the page's file, whose ports alone are others; the service believes it."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         pytest.skip("THE DOCUMENTED NGINX IS NOT TESTED: it is not here (apt-get install nginx-light)")
     (block,) = (block for block in blocks_of(PAGE.read_text("utf-8")) if block.language == "nginx")
-    folder = tmp_path_factory.mktemp("nginx")
     http, grpc = free_port(), free_port()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("MOEBIUS_TRUSTED_PROXIES", '["127.0.0.1"]')
@@ -74,9 +84,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             for documented, served in ports.items():
                 assert documented in server
                 server = server.replace(documented, served)
-            config = folder / "nginx.conf"
-            config.write_text(MAIN.format(folder=folder, server=server))
-            command = [program, "-p", str(folder), "-c", str(config), "-e", "stderr"]
+            config = nginx_folder / "nginx.conf"
+            config.write_text(MAIN.format(folder=nginx_folder, server=server))
+            command = [program, "-p", str(nginx_folder), "-c", str(config), "-e", "stderr"]
             with subprocess.Popen(command) as process:
                 try:
                     until(lambda: process.poll() is not None or (answers(http) and answers(grpc)))
