@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from moebius_client.errors import ConnectionFailed, JobExpired, MoebiusError, QueueLost, ServiceError
 
+RANDOM = random.SystemRandom()  # spreads clients, also those that were forked from one
 TRANSIENT_STATUSES = frozenset({408, 429, 502, 503, 504})
 # The job's end and the job's loss: the same question gets the same answer.
 FINAL = (JobExpired, QueueLost)
@@ -39,9 +40,9 @@ class Retry:
             return None
         asked = error.retry_after if isinstance(error, ServiceError) else None
         if asked is not None:
-            return asked * random.uniform(1, 1.25) if asked <= self.longest_retry_after else None  # noqa: S311
+            return asked * RANDOM.uniform(1, 1.25) if asked <= self.longest_retry_after else None
         ceiling = min(self.longest_delay, self.first_delay * 2 ** min(failures - 1, 32))
-        return random.uniform(0, ceiling)  # noqa: S311 - spreads clients, and keeps no secret
+        return RANDOM.uniform(0, ceiling)
 
 
 class Attempts:
