@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage, sparse
-from scipy.sparse.linalg import splu
+from scipy.linalg import cho_solve_banded, cholesky_banded
 
 from service.imaging.area import Floats
 from service.imaging.crops import LATENT_CELL
@@ -96,10 +96,19 @@ class ToneMembrane:
 
     @cached_property
     def _equations(self) -> tuple[Callable[[Doubles], Doubles], sparse.csr_array]:
-        """Solves for the free cells, and how these hang on the edge's."""
+        """Solves for the free cells, and how these hang on the edge's.
+
+        By a banded Cholesky factor, which is an array: SciPy never frees a SuperLU object that another thread drops.
+        """
         fixed = self._edge.ravel()
         inner = _laplacian(len(self._edge))[~fixed]
-        return splu(inner[:, ~fixed].tocsc()).solve, inner[:, fixed]
+        free = inner[:, ~fixed].tocoo()  # positive definite
+        rows, columns = free.coords
+        bands = np.zeros((int((rows - columns).max(initial=0)) + 1, free.shape[0]))
+        lower = rows >= columns
+        bands[(rows - columns)[lower], columns[lower]] = free.data[lower]
+        factor = cholesky_banded(bands, lower=True)
+        return lambda values: cho_solve_banded((factor, True), values), inner[:, fixed]
 
 
 def _near(band: Flags, cells: int) -> Flags:
