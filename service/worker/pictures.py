@@ -21,7 +21,9 @@ from service.worker.batch import HeldJob, Prepared, Refined
 from service.worker.failures import failure_of
 from service.worker.fill import noise_places
 
-NO_PREVIEWS = "There were no previews: {model} was exported before models had them. Export it again (moebius models export)."
+NO_PREVIEWS = (
+    "No previews: {model} was exported before models had them. Export it again (moebius models export)."
+)
 
 
 class PicturePool:
