@@ -72,7 +72,7 @@ def _tone(colors: Floats, mask: Flags, distance: Floats, reach: int) -> float:
     """Mean over directions and channels of |inner ring's mean - outer ring's mean|."""
     inner = (distance >= -RING) & (distance < 0)
     outer = (distance > reach) & (distance <= reach + RING)
-    rows, columns = np.indices(mask.shape)
+    rows, columns = np.meshgrid(*map(np.arange, mask.shape), indexing="ij")
     middle_row, middle_column = rows[mask].mean(), columns[mask].mean()
     angles = np.arctan2(rows - middle_row, columns - middle_column)
     sectors = ((angles / (2 * np.pi) + 0.5) * SECTORS).astype(int) % SECTORS
