@@ -12,7 +12,13 @@ def test_a_stored_models_part_is_its_manifests() -> None:
     manifest = load_manifest(model_folder(settings.model_store, settings.model))
     info = EngineInfo.of(manifest, backend="torch", device="cuda:1", precision="bf16")
     assert info == EngineInfo(
-        manifest.name, "torch", "cuda:1", "bf16", manifest.image_size, manifest.prediction_type
+        manifest.name,
+        "torch",
+        "cuda:1",
+        "bf16",
+        manifest.image_size,
+        manifest.prediction_type,
+        latent_colors=manifest.latent_colors,
     )
 
 
