@@ -69,7 +69,7 @@ async def test_progress_runs_through_both_passes_and_never_back(
 ) -> None:
     running = start_worker()
     running.engine.gate.clear()
-    job = new_job(steps=4, **large_hole())
+    job = new_job(steps=8, **large_hole())
     await client.submit(job)
     await until(lambda: running.engine.stepping.is_set())
     seen: list[tuple[int, int]] = []
@@ -82,8 +82,8 @@ async def test_progress_runs_through_both_passes_and_never_back(
 
     await step_until(running, note)
     assert seen == sorted(seen)
-    assert {steps for _, steps in seen} == {4 + 2}
-    assert seen[-1] == (6, 6)
+    assert {steps for _, steps in seen} == {8 + 2}
+    assert seen[-1] == (10, 10)
 
 
 async def test_a_job_that_is_cancelled_between_its_passes_leaves_nothing_behind(
@@ -135,5 +135,5 @@ def test_a_few_steps_leave_the_second_pass_at_least_one() -> None:
     info = DummyEngine(Settings(backend="dummy")).info
     for steps in range(1, 12):
         table = refinement_table(info, Params(steps=steps, strength=1.0))
-        assert len(table.rows) == max(1, steps // 2)
+        assert len(table.rows) == max(1, steps // 4)
         assert table.image_scale > 0
