@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from service.cli import app
 from tests.e2e.serving import PATIENCE, until
+from tests.foreground import hear_interrupts
 from tests.integration.edge.pictures import JPEG, MASK, PHOTO
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,7 +167,9 @@ def started(folder: Path, *arguments: str, **streams: Any) -> Iterator[subproces
     """The command as a user starts it; it is gone at the end of the block."""
     command = [sys.executable, "-m", "service.cli", "inpaint", *arguments, "--backend", "dummy"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
-    with subprocess.Popen(command, cwd=folder, env=environment, text=True, **streams) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, preexec_fn=hear_interrupts, **streams
+    ) as process:
         try:
             yield process
         finally:

@@ -21,6 +21,7 @@ from service.cli import app
 from service.contracts import Priority
 from service.edge.server import Addresses
 from tests.e2e.serving import until
+from tests.foreground import hear_interrupts
 from tests.integration.client.faulty_proxy import Exchange, dropped, faulty_proxy
 from tests.integration.edge.live_edge import FlatWorker
 from tests.integration.edge.pictures import JPEG, MASK, PHOTO
@@ -165,6 +166,7 @@ def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_interrupts,
     ) as process:
         try:
             yield process
