@@ -84,7 +84,8 @@ def test_json_with_base64_gets_json_with_base64(client: httpx.Client) -> None:
     answer = client.post(ROUTE, json={**DOCUMENT, "seed": 3, "guidance_scale": 2}, headers=AS_JSON)
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
-    assert set(body) == {"job_id", "model", "pictures", "boxes", "stages", "notes"}
+    assert set(body) == {"job_id", "model", "pictures", "boxes", "stages", "notes", "effective_mask"}
+    assert body["effective_mask"] is None
     assert body["job_id"] == answer.headers["x-job-id"]
     assert body["pictures"][0]["seed"] == 3
     assert body["pictures"][0]["content_type"] == "image/png"
