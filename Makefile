@@ -14,7 +14,7 @@ SERVING := $(VENV)/.serving
 EVERYTHING := $(VENV)/.everything
 # Tests of functions and networks, which leave each other alone; those of servers and deadlines run one after the other.
 SIDE_BY_SIDE := tests/unit tests/training
-INSTALL := VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint constraints.txt \
+INSTALL := VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt \
 	--build-constraint constraints.txt --editable
 
 # uv looks for wheels where pip would.
