@@ -12,7 +12,7 @@ from PIL import Image
 
 from service import telemetry
 from service.contracts import Job, Params, Priority, Result, Sampler, Status
-from service.imaging.retouch import Retouch, finish, prepare
+from service.imaging.retouch import Refinement, Retouch, finish, prepare
 from service.queue.client import QueueClient
 from tests.faults.polling import until
 from tests.integration.edge.pictures import JPEG, encode, mask, photo
@@ -177,11 +177,11 @@ async def test_the_device_steps_while_a_picture_is_encoded(
 ) -> None:
     encoding, encoded = threading.Event(), threading.Event()
 
-    def slowly(retouch: Retouch, fills: Any, params: Params) -> Any:
+    def slowly(retouch: Retouch, fills: Any, params: Params, refinement: Refinement | None) -> Any:
         if params.seed == 1:
             encoding.set()
             assert encoded.wait(PATIENCE)
-        return finish(retouch, fills, params)
+        return finish(retouch, fills, params, refinement)
 
     monkeypatch.setattr("service.worker.pictures.finish", slowly)
     start_worker()

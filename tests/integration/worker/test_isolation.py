@@ -11,7 +11,7 @@ from PIL import Image
 
 from service.contracts import Job, Params, Status
 from service.errors import InternalError, UnsupportedPicture
-from service.imaging.retouch import Retouch, finish
+from service.imaging.retouch import Refinement, Retouch, finish
 from service.queue.client import QueueClient
 from service.worker.device import MOST_FAILED_JOBS, DeviceError
 from tests.faults.polling import until
@@ -112,10 +112,10 @@ async def test_a_picture_that_can_t_be_encoded_fails_its_job(
     error: Exception,
     told: type[Exception],
 ) -> None:
-    def fail(retouch: Retouch, fills: Any, params: Params) -> Any:
+    def fail(retouch: Retouch, fills: Any, params: Params, refinement: Refinement | None) -> Any:
         if params.seed == 1:
             raise error
-        return finish(retouch, fills, params)
+        return finish(retouch, fills, params, refinement)
 
     monkeypatch.setattr("service.worker.pictures.finish", fail)
     start_worker()
