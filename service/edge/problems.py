@@ -52,19 +52,22 @@ def problem_body(error: InpaintError) -> bytes:
     return json.dumps(problem_of(error).model_dump()).encode("ascii")
 
 
-def problem_response(error: InpaintError) -> Response:
-    """The HTTP answer for `error`, with Retry-After in whole seconds where the error knows it, and with the scheme
-    of authentication where it was missing (RFC 6750, section 3).
+def error_headers(error: InpaintError) -> dict[str, str]:
+    """Retry-After in whole seconds where the error knows it, and the scheme of authentication where it was missing
+    (RFC 6750, section 3).
     """
-    headers = {}
-    if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = "Bearer"
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return headers
+
+
+def problem_response(error: InpaintError) -> Response:
+    """The HTTP answer for `error`."""
     return Response(
         problem_body(error),
         status_code=ERROR_TABLE[error.code].http_status,
-        headers=headers,
+        headers=error_headers(error),
         media_type=PROBLEM_TYPE,
     )
 

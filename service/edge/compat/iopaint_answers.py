@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Literal
 
 from fastapi import Response
@@ -11,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from service.contracts import ServedModel
 from service.edge.compat.iopaint_request import SAMPLERS
-from service.errors import ERROR_TABLE, InpaintError, Unauthenticated
+from service.edge.problems import error_headers
+from service.errors import ERROR_TABLE, InpaintError
 
 
 class IOPaintModel(BaseModel):
@@ -82,13 +82,10 @@ def config_of(models: tuple[ServedModel, ...]) -> IOPaintConfig:
 
 def iopaint_error_response(error: InpaintError) -> Response:
     """The answer for `error`, with our status and Retry-After."""
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     document = IOPaintError(error=error.code, detail=error.detail, errors=error.detail)
     return Response(
         json.dumps(document.model_dump()),
         status_code=ERROR_TABLE[error.code].http_status,
-        headers=headers,
+        headers=error_headers(error),
         media_type="application/json",
     )

@@ -6,13 +6,13 @@ Its clients choose their exceptions by the status: what is wrong with a request 
 from __future__ import annotations
 
 import json
-import math
 
 from fastapi import Response
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel, Field
 
-from service.errors import ERROR_TABLE, InpaintError, InvalidPicture, Unauthenticated
+from service.edge.problems import error_headers
+from service.errors import ERROR_TABLE, InpaintError, InvalidPicture
 
 BAD_REQUEST, NOT_FOUND, TOO_MANY = 400, 404, 429
 AS_THEY_ARE = frozenset({401, 404, 408, 409, 413, TOO_MANY})
@@ -53,13 +53,10 @@ def openai_error(error: InpaintError) -> OpenAIErrorDocument:
 
 def openai_error_response(error: InpaintError) -> Response:
     """The answer, with Retry-After in whole seconds where the error knows it."""
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return Response(
         _ascii_json(error),
         status_code=openai_status(error),
-        headers=headers,
+        headers=error_headers(error),
         media_type="application/json",
     )
 

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import redis
 
-from service.edge.listener import bind
-from service.edge.server import Addresses, edge_server
+from service.edge.server import Addresses
 from service.queue.embedded import EmbeddedServer
 from service.settings import Settings
-from tests.integration.edge.live_edge import FlatWorker
-
-
-@contextmanager
-def serving(queue_url: str, settings: Settings) -> Iterator[Addresses]:
-    """Where an edge listens that serves from a thread."""
-    listening = threading.Event()
-    found: list[Addresses] = []
-
-    def on_ready(addresses: Addresses) -> None:
-        found.append(addresses)
-        listening.set()
-
-    server = edge_server(settings.model_copy(update={"grpc_port": 0}), queue_url, on_ready=on_ready)
-    listener = bind(settings.host, 0)
-    thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
-    thread.start()
-    assert listening.wait(20), "the edge did not start"
-    try:
-        yield found[0]
-    finally:
-        server.should_exit = True
-        thread.join()
+from tests.integration.edge.live_edge import FlatWorker, running_servers
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +34,7 @@ def worker(empty_queue_url: str, settings: Settings) -> Iterator[FlatWorker]:
 @pytest.fixture(scope="module")
 def addresses(empty_queue_url: str, settings: Settings, worker: FlatWorker) -> Iterator[Addresses]:
     """Of an edge with one worker behind it."""
-    with serving(empty_queue_url, settings) as found:
+    with running_servers(empty_queue_url, settings) as found:
         yield found
 
 

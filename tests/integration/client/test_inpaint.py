@@ -20,9 +20,8 @@ from moebius_client import (
 )
 from service.edge.server import Addresses
 from service.settings import Settings
-from tests.integration.client.conftest import serving
 from tests.integration.client.either import KINDS, Kind, inpaint
-from tests.integration.edge.live_edge import MODEL_SIZE, SERVED, FlatWorker
+from tests.integration.edge.live_edge import MODEL_SIZE, SERVED, FlatWorker, running_servers
 from tests.integration.edge.pictures import JPEG, MASK, PHOTO, decode, mask, photo
 
 BEFORE = np.asarray(photo())
@@ -138,7 +137,7 @@ def test_a_key_is_sent_where_one_is_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with_keys = settings.model_copy(update={"api_keys": {"alice": sha256(KEY.encode()).hexdigest()}})
-    with serving(empty_queue_url, with_keys) as addresses:
+    with running_servers(empty_queue_url, with_keys) as addresses:
         for server in (addresses.http, f"grpc://{addresses.grpc}"):
             monkeypatch.delenv("MOEBIUS_KEY", raising=False)
             with pytest.raises(Unauthenticated):

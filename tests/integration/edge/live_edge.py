@@ -127,11 +127,18 @@ class FlatWorker:
 @contextmanager
 def running_edge(queue_url: str, settings: Settings) -> Iterator[str]:
     """The base URL of an edge that serves from a thread, as `moebius edge` does from its main thread."""
+    with running_servers(queue_url, settings) as addresses:
+        yield addresses.http
+
+
+@contextmanager
+def running_servers(queue_url: str, settings: Settings) -> Iterator[Addresses]:
+    """Where such an edge listens, by HTTP and by gRPC."""
     listening = threading.Event()
-    urls: list[str] = []
+    found: list[Addresses] = []
 
     def on_ready(addresses: Addresses) -> None:
-        urls.append(addresses.http)
+        found.append(addresses)
         listening.set()
 
     free_ports = settings.model_copy(update={"grpc_port": 0})
@@ -141,7 +148,7 @@ def running_edge(queue_url: str, settings: Settings) -> Iterator[str]:
     thread.start()
     assert listening.wait(20), "the edge did not start"
     try:
-        yield urls[0]
+        yield found[0]
     finally:
         server.should_exit = True
         thread.join()
