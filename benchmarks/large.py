@@ -6,10 +6,10 @@ import argparse
 from dataclasses import dataclass
 
 from benchmarks.hardware import hardware_line, usable_cores
-from benchmarks.large_case import HOLES, ONE_PASS, OURS, PLAIN_RESIZE, LargeCase, measured
+from benchmarks.large_case import HOLES, ONE_PASS, OURS, PLAIN_CROP, PLAIN_RESIZE, LargeCase, measured
 from benchmarks.tables import heading, table
 
-WAYS = {"small": (OURS,), "many": (OURS,), "huge": (OURS, ONE_PASS, PLAIN_RESIZE)}
+WAYS = {"small": (OURS, PLAIN_CROP, PLAIN_RESIZE), "many": (OURS,), "huge": (OURS, ONE_PASS, PLAIN_RESIZE)}
 
 
 @dataclass(frozen=True)

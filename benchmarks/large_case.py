@@ -31,7 +31,8 @@ HOLES = {  # count, and side as a share of the photograph's
     "many": (25, 1 / 40),
     "huge": (1, 1 / 2),
 }
-OURS, ONE_PASS, PLAIN_RESIZE = "ours", "first pass alone", "plain resize"
+OURS, ONE_PASS, PLAIN_CROP, PLAIN_RESIZE = "ours", "first pass alone", "plain crop", "plain resize"
+PLAIN = {PLAIN_CROP: Strategy.CROP, PLAIN_RESIZE: Strategy.RESIZE}
 REACH = 32  # pixels: as far as the blending goes at most
 
 
@@ -85,8 +86,9 @@ def _fill(engine: Engine, photo: bytes, mask: bytes, way: str) -> tuple[bytes, i
     """The file, the crops, and the seconds of decoding, composing and encoding."""
     if way == ONE_PASS:
         return _first_pass(engine, photo, mask)
-    plain = {"strategy": Strategy.RESIZE, "dilate": 0, "feather": 0, "color_match": False}
-    params = Params.model_validate({"seed": 7, **(plain if way == PLAIN_RESIZE else {})})
+    params = Params(seed=7)
+    if way in PLAIN:
+        params = Params(seed=7, strategy=PLAIN[way], dilate=0, feather=0, color_match=False)
     result = fill_picture(engine, photo, mask, params, max_pixels=MAX_PIXELS)
     coding = result.stages["decode"] + result.stages["encode"]
     return result.pictures[0], len(result.boxes), coding
