@@ -31,7 +31,8 @@ class Parameters(TypedDict, total=False):
     color_match: match the fill's tone to the ring around the hole (True).
     output_format: format of the answer; default: the image's own.
     quality: of JPEG and WebP, 1 to 100; default: the image's tables, or 95.
-    keep_metadata: keep EXIF, colour profile and density (True).
+    keep_metadata: keep EXIF, XMP, a PNG's text, colour profile and density (True); without them RGB and gray pictures
+        are converted to sRGB.
     priority: "interactive" (default), or "batch", which waits longer while others are interactive.
     timeout: seconds until the job expires, at most 86400.
     preview: every k-th step an event carries a small picture of the fill so far, 0 to 100 (0: none).

@@ -257,14 +257,16 @@ class Params(_message.Message):
     guidance_scale: _builtins.float
     """1 to 20; 1 turns guidance off; default: the model's (2.0). A few-step model takes its own scale alone."""
     strength: _builtins.float
-    """0.3 to 1 (1.0): 1 starts from pure noise; below, from the noised photo. steps x strength is at least 1."""
+    """0.3 to 1 (1.0): 1 starts from pure noise; below, from what is in the hole, noised. steps x strength is at least 1."""
     sampler: Global___Sampler.ValueType
     seed: _builtins.int
-    """Random when left out; the answer tells it."""
+    """Up to 4294967295, for the last candidate too; random when left out. The answer tells it, and the same seed gives the
+    same picture.
+    """
     mask_polarity: Global___MaskPolarity.ValueType
     strategy: Global___Strategy.ValueType
     context: _builtins.int
-    """Pixels around a hole, 0 to 4096; default: max(128, half its side)."""
+    """Pixels around a hole that the model sees, 0 to 4096; default: max(128, half its side)."""
     dilate: _builtins.int
     """Pixels by which the hole is grown, 0 to 256; default: automatic."""
     feather: _builtins.int
@@ -275,14 +277,18 @@ class Params(_message.Message):
     quality: _builtins.int
     """JPEG or WebP quality, 1 to 100; default: the source's tables, or 95."""
     keep_metadata: _builtins.bool
-    """Keep EXIF, ICC profile and density (true); without it, only the pixels are kept."""
+    """Keep EXIF, XMP, a PNG's text, colour profile and density (true). Without them only the pixels are kept, and RGB and
+    gray pictures are converted to sRGB.
+    """
     priority: Global___Priority.ValueType
     timeout: _builtins.float
-    """Seconds until the job expires, above 0 and at most 86400. The deadline of a synchronous call shortens it."""
+    """Seconds until the job expires, above 0 and at most 86400; default: 3600 of SubmitJob, else the call's deadline,
+    or 120 where it has none. The deadline of a synchronous call shortens it.
+    """
     preview: _builtins.int
-    """Every k-th step a progress event carries a small picture of the fill so far, 0 to 100 (0: none)."""
+    """Every k-th step a progress event carries a Preview of the fill so far, 0 to 100 (0: none)."""
     effective_mask: _builtins.bool
-    """Also answer which pixels may have changed (false)."""
+    """Also answer which pixels may have changed: ResultInfo.effective_mask (false)."""
     def __init__(
         self,
         *,
@@ -389,7 +395,9 @@ class InpaintRequest(_message.Message):
     mask: _builtins.bytes
     """The hole, an encoded file of the photo's size or aspect."""
     idempotency_key: _builtins.str
-    """A repeated request with the same key gets the first one's job; the key with another request is refused."""
+    """A repeated request with the same key gets the first one's job; the key with another request is refused. The key of a
+    job that was cancelled, expired or lost with its workers starts a new one.
+    """
     @_builtins.property
     def params(self) -> Global___Params: ...
     def __init__(
