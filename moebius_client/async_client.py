@@ -12,11 +12,13 @@ from moebius_client.async_job import AsyncJob, AsyncProgressCallback
 from moebius_client.async_retrying import AsyncRetryingTransport
 from moebius_client.client import DEFAULT_TIMEOUT
 from moebius_client.errors import JobNotFound, MoebiusError, QueueLost, ServiceError
+from moebius_client.job_status import JobStatus
 from moebius_client.parameters import Parameters
 from moebius_client.pictures import Picture
 from moebius_client.result import Result
 from moebius_client.retry import DEFAULT_RETRY, Retry
 from moebius_client.served_model import ServedModel
+from moebius_client.submission import LAST_ANSWER_TIMEOUT, UNANSWERED
 from moebius_client.transport import AsyncTransport
 from moebius_client.upload import Upload, make_upload
 
@@ -90,7 +92,7 @@ class AsyncClient:
         await self.aclose()
 
     async def _run(self, upload: Upload, progress: AsyncProgressCallback | None) -> Result:
-        job = self.job((await self._transport.submit(upload)).id)
+        job = await self._submitted(upload)
         try:
             return await job.wait(progress)
         except ServiceError:
@@ -98,6 +100,25 @@ class AsyncClient:
         except BaseException:
             await self._abandon(job)
             raise
+
+    async def _submitted(self, upload: Upload) -> AsyncJob:
+        attempt = asyncio.create_task(self._transport.submit(upload))
+        try:
+            return self.job((await asyncio.shield(attempt)).id)
+        except asyncio.CancelledError:
+            await self._take_back(attempt)
+            raise
+
+    async def _take_back(self, attempt: asyncio.Task[JobStatus]) -> None:
+        """Have the job cancelled that the service may have got already; its answer is waited for, a moment."""
+        try:
+            answered, _ = await asyncio.wait({attempt}, timeout=LAST_ANSWER_TIMEOUT)
+        finally:
+            attempt.cancel()
+        if not answered:
+            logger.warning(UNANSWERED)
+        elif attempt.exception() is None:
+            await self._abandon(self.job(attempt.result().id))
 
     async def _abandon(self, job: AsyncJob) -> None:
         """Nobody waits for it any more. Tried once: whoever leaves wants to leave."""

@@ -15,6 +15,7 @@ from moebius_client.result import Result
 from moebius_client.retry import DEFAULT_RETRY, Retry
 from moebius_client.retrying import RetryingTransport
 from moebius_client.served_model import ServedModel
+from moebius_client.submission import Submission
 from moebius_client.transport import Transport
 from moebius_client.upload import Upload, make_upload
 
@@ -105,13 +106,21 @@ class Client:
         self.close()
 
     def _run(self, upload: Upload, progress: ProgressCallback | None) -> Result:
-        job = self.job(self._transport.submit(upload).id)
+        job = self._submitted(upload)
         try:
             return job.wait(progress)
         except ServiceError:
             raise
         except BaseException:
             self._abandon(job)
+            raise
+
+    def _submitted(self, upload: Upload) -> Job:
+        submission = Submission(lambda: self._transport.submit(upload))
+        try:
+            return self.job(submission.status().id)
+        except BaseException:
+            submission.take_back(lambda status: self._abandon(self.job(status.id)))
             raise
 
     def _abandon(self, job: Job) -> None:

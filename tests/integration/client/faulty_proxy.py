@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 Fault = Callable[["Exchange"], None]
 SENT_ON = ("Accept", "Content-Type", "Idempotency-Key", "Last-Event-ID")
+PATIENCE = 60.0  # seconds; a bound for broken code, never waited for
 SENT_BACK = ("Content-Type", "Retry-After")
 
 
@@ -38,13 +39,21 @@ class Exchange(BaseHTTPRequestHandler):
         self.proxy.seen.append(Seen(self.command, self.path, dict(self.headers)))
         self.proxy.next_fault(self.command, self.path)(self)
 
-    def pass_on(self, *, most_events: int | None = None, tell: bool = True) -> None:
+    def pass_on(
+        self,
+        *,
+        most_events: int | None = None,
+        tell: bool = True,
+        before_telling: Callable[[], object] | None = None,
+    ) -> None:
         """Ask the service, and `tell` the client its answer, of a stream at most so many events."""
         connection = http.client.HTTPConnection(self.proxy.target)
         with closing(connection):
             headers = {name: self.headers[name] for name in SENT_ON if name in self.headers}
             connection.request(self.command, self.path, self.body, headers)
             with connection.getresponse() as answer:
+                if before_telling is not None:
+                    before_telling()
                 if tell:
                     self._tell(answer, most_events)
 
@@ -136,6 +145,15 @@ def dropped(exchange: Exchange) -> None:
 def answer_lost(exchange: Exchange) -> None:
     """The service does what it was asked, and the connection ends before the client hears of it."""
     exchange.pass_on(tell=False)
+
+
+def answered_after(gate: threading.Event) -> Fault:
+    """The service does what it was asked, and the client hears of it when the gate opens."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.pass_on(before_telling=lambda: gate.wait(PATIENCE))
+
+    return fault
 
 
 def cut_after(events: int) -> Fault:

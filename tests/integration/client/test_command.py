@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from service.contracts import Priority
 from service.edge.server import Addresses
 from tests.e2e.serving import until
 from tests.foreground import hear_interrupts
-from tests.integration.client.faulty_proxy import Exchange, dropped, faulty_proxy
+from tests.integration.client.faulty_proxy import Exchange, answered_after, dropped, faulty_proxy
 from tests.integration.edge.live_edge import FlatWorker
 from tests.integration.edge.pictures import JPEG, MASK, PHOTO
 
@@ -140,6 +141,27 @@ def test_an_interrupted_folder_takes_its_work_back(
         _, said = process.communicate()
         assert process.returncode == 130, said
         assert len([seen for seen in proxy.seen if seen.method == "DELETE"]) == 2
+        until(lambda: len(worker.dropped) > dropped_before)
+    assert "interrupted: 0 done, 6 not tried" in said
+    assert "Traceback" not in said
+
+
+def test_what_was_sent_is_taken_back_though_its_answer_had_not_come(
+    folder: Path, addresses: Addresses, worker: FlatWorker
+) -> None:
+    gate = threading.Event()
+    claimed, dropped_before = len(worker.claims), len(worker.dropped)
+    with (
+        faulty_proxy(addresses.http) as proxy,
+        worker.held(),
+        started(folder, "--server", proxy.url, "--parallel", "1") as process,
+    ):
+        proxy.plan("POST", "/jobs", answered_after(gate))
+        until(lambda: len(worker.claims) > claimed)
+        process.send_signal(signal.SIGINT)
+        gate.set()
+        _, said = process.communicate()
+        assert process.returncode == 130, said
         until(lambda: len(worker.dropped) > dropped_before)
     assert "interrupted: 0 done, 6 not tried" in said
     assert "Traceback" not in said

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from moebius_client import (
     AsyncClient,
     Client,
+    InvalidRequest,
     JobCancelled,
     JobEvent,
     JobExpired,
@@ -17,7 +22,9 @@ from moebius_client import (
     Retry,
 )
 from service.contracts import Preview, Progress
+from service.edge.server import Addresses
 from tests.integration.client.either import KINDS, Kind, inpaint
+from tests.integration.client.faulty_proxy import answered_after, faulty_proxy
 from tests.integration.edge.live_edge import FlatWorker, until
 from tests.integration.edge.pictures import JPEG, MASK, PHOTO
 
@@ -137,6 +144,64 @@ def test_leaving_before_the_end_cancels_the_work(kind: Kind, server: str, worker
         with pytest.raises(EnoughError):
             inpaint(kind, server, progress=progress)
         until(lambda: len(worker.dropped) == dropped + 1)
+
+
+def test_leaving_before_the_job_is_known_cancels_it(addresses: Addresses, worker: FlatWorker) -> None:
+    gate = threading.Event()
+    claimed, dropped = len(worker.claims), len(worker.dropped)
+    with faulty_proxy(addresses.http) as proxy, worker.held(), interrupted_by(signal.SIGUSR1):
+        proxy.plan("POST", "/jobs", answered_after(gate))
+
+        def leave() -> None:
+            until(lambda: len(worker.claims) > claimed)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            gate.set()
+
+        leaving = threading.Thread(target=leave)
+        leaving.start()
+        with pytest.raises(EnoughError):
+            inpaint("sync", proxy.url)
+        leaving.join()
+        until(lambda: len(worker.dropped) == dropped + 1)
+
+
+async def test_being_cancelled_before_the_job_is_known_cancels_it(
+    addresses: Addresses, worker: FlatWorker
+) -> None:
+    gate = threading.Event()
+    claimed, dropped = len(worker.claims), len(worker.dropped)
+    with faulty_proxy(addresses.http) as proxy, worker.held():
+        proxy.plan("POST", "/jobs", answered_after(gate))
+        async with AsyncClient(proxy.url) as client:
+            call = asyncio.create_task(client.inpaint(PHOTO, MASK))
+            await asyncio.to_thread(until, lambda: len(worker.claims) > claimed)
+            call.cancel()
+            gate.set()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+        await asyncio.to_thread(until, lambda: len(worker.dropped) == dropped + 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refused_job_is_not_taken_back(kind: Kind, addresses: Addresses) -> None:
+    with faulty_proxy(addresses.http) as proxy:
+        with pytest.raises(InvalidRequest):
+            inpaint(kind, proxy.url, steps=0)
+        assert [seen.method for seen in proxy.seen] == ["POST"]
+
+
+@contextmanager
+def interrupted_by(number: signal.Signals) -> Iterator[None]:
+    """The signal ends what the main thread does, as Ctrl-C would."""
+
+    def end(*_: object) -> None:
+        raise EnoughError
+
+    before = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 async def test_being_cancelled_cancels_the_work(server: str, worker: FlatWorker) -> None:
