@@ -16,7 +16,7 @@ PAGES = {
     path.relative_to(DOCS).as_posix(): blocks_of(path.read_text("utf-8"))
     for path in sorted(DOCS.rglob("*.md"))
 }
-RUN_ELSEWHERE = {"nginx": "test_docs_nginx.py"}  # languages that another test runs
+RUN_ELSEWHERE = {"nginx": "test_docs_nginx.py", "go": "test_docs_go.py"}  # languages that another test runs
 RUN = [
     pytest.param(page, index, id=f"{page}-{index}")
     for page, blocks in PAGES.items()
