@@ -24,8 +24,7 @@ PROFILE_APPLIED = "{name} holds no {base} pixels with a profile: the picture was
 def fitted(picture: Picture, name: str) -> Picture:
     """The picture with a mode that the format holds; itself where it already has one."""
     modes = FORMATS[name].modes
-    keyed = picture.metadata.transparency is not None
-    if picture.mode in modes and (not keyed or name in COLOR_KEY_FORMATS):
+    if _holds(name, picture):
         return picture
     if picture.mode == GRAY_16 and GRAY_16 not in modes:
         picture = _narrowed(picture, name)
@@ -33,7 +32,13 @@ def fitted(picture: Picture, name: str) -> Picture:
         picture = _flattened(picture)
     if picture.mode == "1" and "L" in modes:
         return replace(picture, pixels=picture.pixels.astype(np.uint8) * 255, mode="L")
-    return picture if picture.mode in modes else _as_rgb(picture, name)
+    return picture if _holds(name, picture) else _as_rgb(picture, name)
+
+
+def _holds(name: str, picture: Picture) -> bool:
+    """Whether files of the format hold the picture's mode and, if it has one, its transparent colour."""
+    keyed = picture.metadata.transparency is not None
+    return picture.mode in FORMATS[name].modes and (not keyed or name in COLOR_KEY_FORMATS)
 
 
 def _narrowed(picture: Picture, name: str) -> Picture:

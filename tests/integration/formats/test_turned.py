@@ -43,9 +43,12 @@ def test_a_turned_jpeg_comes_back_upright_and_filled_where_its_turned_mask_is_se
     assert difference[~near].max() <= 6, "something else was changed: the mask was turned another way"
 
 
+@pytest.mark.parametrize("mode", ["RGB", "I;16"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_png_keeps_every_pixel_outside_an_upright_mask(fill: Fill, orientation: int) -> None:
-    upright = noise("RGB", *SIZE)
+def test_a_turned_png_keeps_every_pixel_outside_an_upright_mask(
+    fill: Fill, orientation: int, mode: str
+) -> None:
+    upright = noise(mode, *SIZE)
     filled = fill(encode(stored(upright, orientation), exif=exif_of(orientation)))
     differs = changed(upright, filled.image)
     assert filled.image.getexif()[ExifTags.Base.Orientation] == 1

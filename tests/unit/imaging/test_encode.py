@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin
+from PIL.PngImagePlugin import PngInfo
 
 from service.contracts import OutputFormat, Params
 from service.errors import InvalidParameter
 from service.imaging.encode import EncodedPicture
+from service.imaging.metadata import PNG_XMP
 from service.imaging.retouch import Retouch
 from tests.unit.imaging.pictures import box_mask, decoded, encoded, flat, noise, retouched
 from tests.unit.imaging.profiles import cmyk_profile, gray_profile, wide_rgb_profile
@@ -60,6 +62,48 @@ def test_a_lossless_source_stays_exact_in_another_lossless_format(output: str) -
     np.testing.assert_array_equal(np.asarray(decoded(done.data))[outside], np.asarray(image)[outside])
 
 
+def keyed_source() -> bytes:
+    """An RGB picture that is clear where it has one colour."""
+    image = noise("RGB", 96, 80)
+    image.paste((1, 2, 3), (0, 0, 20, 20))
+    return encoded(image, transparency=(1, 2, 3))
+
+
+SHOWN_ALIKE = {
+    **{mode: encoded(noise(mode, 96, 80), "TIFF") for mode in ("1", "L", "LA", "P", "RGB", "RGBA")},
+    "a palette with alpha": encoded(noise("P", 96, 80), transparency=bytes([0, 128])),
+    "a transparent colour": keyed_source(),
+}
+
+
+@pytest.mark.parametrize("output", ["png", "webp"])
+@pytest.mark.parametrize("name", SHOWN_ALIKE)
+def test_another_lossless_format_shows_the_same_colours_and_the_same_transparency(
+    name: str, output: str
+) -> None:
+    source = SHOWN_ALIKE[name]
+    retouch, done = done_with(source, output_format=output)
+    outside = ~retouch.effective_mask
+    before, after = (np.asarray(decoded(data).convert("RGBA")) for data in (source, done.data))
+    np.testing.assert_array_equal(after[outside], before[outside])
+
+
+def test_black_and_white_stay_so_in_a_jpeg() -> None:
+    image = flat("1", 0)
+    image.paste(1, (48, 0, 96, 80))
+    result = decoded(done_with(encoded(image), output_format="jpeg")[1].data).convert("L")
+    assert result.getpixel((4, 4)) == pytest.approx(0, abs=4)
+    assert result.getpixel((90, 4)) == pytest.approx(255, abs=4)
+
+
+def test_deep_gray_is_brought_to_the_nearest_of_256_levels() -> None:
+    image = noise("I;16", 96, 80)
+    retouch, done = done_with(encoded(image), output_format="webp")
+    outside = ~retouch.effective_mask
+    exact = np.asarray(image)[outside] / 257
+    assert np.abs(np.asarray(decoded(done.data))[..., 0][outside] - exact).max() <= 0.5
+
+
 def test_jpeg_output_lays_transparency_over_white_and_says_so() -> None:
     image = flat("RGBA", (0, 0, 0, 255))
     image.paste((10, 20, 30, 0), (0, 0, 16, 16))
@@ -106,6 +150,25 @@ def test_profile_exif_and_density_survive(picture_format: str) -> None:
     assert exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
     if picture_format != "WEBP":
         assert result.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+
+
+def test_a_density_that_differs_by_direction_is_not_turned() -> None:
+    result = decoded(done_with(encoded(noise("RGB", 96, 80), "TIFF", dpi=(300, 150)))[1].data)
+    assert result.info["dpi"] == pytest.approx((300, 150), abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["EXIF", "XMP"])
+def test_what_is_too_long_for_a_jpeg_is_left_out_and_the_answer_says_so(kind: str) -> None:
+    exif, text = Image.Exif(), PngInfo()
+    exif[ExifTags.Base.Artist] = "Ada" * (25_000 if kind == "EXIF" else 1)
+    padding = " " * (66_000 if kind == "XMP" else 1)
+    text.add_itxt(PNG_XMP, f"<x:xmpmeta><rdf:RDF></rdf:RDF></x:xmpmeta>{padding}")
+    source = encoded(noise("RGB", 96, 80), exif=exif, pnginfo=text)
+    _, done = done_with(source, output_format="jpeg")
+    result = decoded(done.data)
+    assert done.notes == (f"The {kind} data is longer than JPEG allows and was left out.",)
+    assert (ExifTags.Base.Artist in result.getexif(), "xmp" in result.info) == (kind == "XMP", kind == "EXIF")
+    assert done_with(source)[1].notes == (), "a PNG holds both"
 
 
 def test_a_compressed_tiff_with_exif_can_be_written() -> None:

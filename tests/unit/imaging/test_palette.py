@@ -71,6 +71,17 @@ def test_many_colors_are_reduced_to_the_free_places() -> None:
     assert len(np.unique(rgb(result)[changed == 1], axis=0)) > 100
 
 
+def test_a_colour_that_a_single_pixel_has_is_no_free_place() -> None:
+    image = palette_picture(100)
+    for place, index in enumerate(image.tobytes()):
+        if index == 99 and place != 99:
+            image.putpixel((place % 96, place // 96), 98)
+    assert image.histogram()[99] == 1
+    result, _, changed = filled_with_ramp(encoded(image))
+    assert result.mode == "P"
+    np.testing.assert_array_equal(rgb(result)[changed == 0], rgb(image)[changed == 0])
+
+
 def test_a_full_palette_becomes_rgb_and_says_so() -> None:
     image = palette_picture(256)
     result, notes, changed = filled_with_ramp(encoded(image))

@@ -96,6 +96,13 @@ def test_inside_the_mask_there_is_the_fill(mode: str) -> None:
     assert (colors == (65_535 if mode == "I;16" else 255)).all()
 
 
+@pytest.mark.parametrize(("level", "white"), [(-0.1, False), (0.1, True)])
+def test_a_picture_of_two_colours_gets_the_nearer_one(level: float, white: bool) -> None:
+    image, mask = noise("1", 96, 80), box_mask(96, 80, (30, 30, 60, 60))
+    _, done = retouched(encoded(image), encoded(mask), color=(level, level, level))
+    assert (np.asarray(decoded(done.data))[32:58, 32:58] == white).all()
+
+
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 def test_alpha_is_never_changed(mode: str) -> None:
     image = noise(mode, 96, 80)
