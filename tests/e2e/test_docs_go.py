@@ -1,5 +1,5 @@
-"""The Go client of docs/how-to/grpc.md is built by its page's commands and run, where Go is, with its plugins for protoc
-and its gRPC: as modules, or with GO111MODULE=off in GOPATH, as Debian's packages have them.
+"""The Go client of docs/how-to/grpc.md is built by its page's commands and run, where Go is, with its plugins for
+protoc and its gRPC: as modules, or with GO111MODULE=off in GOPATH, as Debian's packages have them.
 """
 
 from __future__ import annotations

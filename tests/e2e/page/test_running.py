@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 import subprocess
@@ -252,6 +253,36 @@ def test_the_copied_code_does_the_same(page: Playground, tmp_path: Path, languag
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=PATIENCE / 1000)
     with Image.open(tmp_path / "seabed-filled.jpg") as by_code:
         assert np.array_equal(np.asarray(by_code), by_page)
+
+
+def test_a_python_program_has_values_of_their_types(page: Playground) -> None:
+    fields = {"n": "2", "model": "7", "guidance_scale": "2.50", "color_match": "false", "sampler": "ddim"}
+    recipe = {
+        "origin": "http://host",
+        "image": 'a "b".jpg',
+        "mask": "m.png",
+        "output": "o.jpg",
+        "needsKey": True,
+    }
+    code = page.evaluate(
+        """async ([recipe, fields]) => {
+            const { pythonProgram } = await import("/playground/snippets.js");
+            return pythonProgram({ ...recipe, fields: new Map(Object.entries(fields)) });
+        }""",
+        [recipe, fields],
+    )
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    (inpaint,) = (call for call in calls if ast.unparse(call.func) == "client.inpaint")
+    assert [ast.literal_eval(each) for each in inpaint.args] == ['a "b".jpg', "m.png"]
+    assert {each.arg: ast.literal_eval(each.value) for each in inpaint.keywords} == {
+        "n": 2,
+        "model": "7",
+        "guidance_scale": 2.5,
+        "color_match": False,
+        "sampler": "ddim",
+    }
+    assert "result.save_all('o.jpg')" in [ast.unparse(call) for call in calls]
+    assert "MOEBIUS_KEY" in code
 
 
 def test_code_is_quoted_whatever_a_file_is_called(page: Playground, tmp_path: Path) -> None:

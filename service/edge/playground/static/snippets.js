@@ -17,38 +17,28 @@ export function curlCommand({ origin, image, mask, output, fields, needsKey }) {
   return `${parts.join(" \\\n    ")}\n`;
 }
 
-/** For Python with httpx. @param {Recipe} recipe */
+/** For Python with this service's client. @param {Recipe} recipe */
 export function pythonProgram({ origin, image, mask, output, fields, needsKey }) {
-  const data = [...fields].map(([name, value]) => `${text(name)}: ${text(value)}`).join(", ");
-  const headers = [
-    ...(needsKey ? ['"Authorization": f"Bearer {os.environ[\'MOEBIUS_KEY\']}"'] : []),
-    ...(isMany(fields) ? ['"Accept": "application/json"'] : []),
-  ];
+  const parameters = [...fields].map(([name, value]) => `        ${name}=${pythonValue(name, value)},`);
   return [
-    ...(isMany(fields) ? ["import base64"] : []),
-    ...(needsKey ? ["import os"] : []),
-    "from pathlib import Path",
+    `from moebius_client import Client  # pip install 'moebius[client]'`,
     "",
-    "import httpx",
-    "",
-    "answer = httpx.post(",
-    `    ${text(`${origin}/v1/inpaint`)},`,
-    `    files={"image": Path(${text(image)}).open("rb"), "mask": Path(${text(mask)}).open("rb")},`,
-    ...(data ? [`    data={${data}},`] : []),
-    ...(headers.length ? [`    headers={${headers.join(", ")}},`] : []),
-    "    timeout=300,",
-    ")",
-    "if answer.is_error:",
-    "    raise SystemExit(answer.text)",
-    ...(isMany(fields)
-      ? [
-          'for picture in answer.json()["pictures"]:',
-          `    name = f"${stem(output)}-{picture['seed']}.{picture['content_type'].partition('/')[2]}"`,
-          '    Path(name).write_bytes(base64.b64decode(picture["data"]))',
-        ]
-      : [`Path(${text(output)}).write_bytes(answer.content)`]),
+    ...(needsKey ? ["# The key is read from MOEBIUS_KEY."] : []),
+    `with Client(${text(origin)}) as client:`,
+    "    result = client.inpaint(",
+    `        ${text(image)},`,
+    `        ${text(mask)},`,
+    ...parameters,
+    "    )",
+    `    result.${isMany(fields) ? "save_all" : "save"}(${text(output)})`,
     "",
   ].join("\n");
+}
+
+/** The client's parameters have types. @param {string} name @param {string} value */
+function pythonValue(name, value) {
+  if (value === "true" || value === "false") return value === "true" ? "True" : "False";
+  return name !== "model" && Number.isFinite(Number(value)) ? String(Number(value)) : text(value);
 }
 
 /** Several pictures come as a document. @param {Map<string, string>} fields */
@@ -69,9 +59,4 @@ function curlName(name) {
 /** A string as Python writes it, too. @param {string} value */
 function text(value) {
   return JSON.stringify(value);
-}
-
-/** Safe within an f-string. @param {string} name */
-function stem(name) {
-  return name.replace(/\.[^.]*$/, "").replace(/["\\{}\n]/g, "_");
 }
