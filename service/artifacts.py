@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from service.contracts import FiniteFloat
 from service.errors import ArtifactError
@@ -79,19 +79,33 @@ class FewStepSampling(BaseModel):
 
 class LatentColors(BaseModel):
     """Which colours latents stand for, nearly: RGB in [-1, 1] = `matrix` latents + `bias`, fitted by least squares to
-    the mean colour of each latent cell. A preview needs no more, and no decoder.
+    the mean colour of each latent cell. A preview needs no more, and no decoder. The latents are those of a window of
+    `kernel` x `kernel` cells around that cell, channels outermost, then rows (latent_windows.py).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kernel: int = Field(default=1, ge=1, le=9)
     matrix: tuple[tuple[FiniteFloat, ...], ...] = Field(min_length=3, max_length=3)
     bias: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 
+    @field_validator("kernel")
+    @classmethod
+    def _has_a_middle(cls, kernel: int) -> int:
+        if kernel % 2 == 0:
+            raise ValueError("kernel must be odd: the window lies around a cell")
+        return kernel
+
     @field_validator("matrix")
     @classmethod
-    def _has_a_column_a_channel(cls, matrix: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
-        if len({len(row) for row in matrix}) != 1:
-            raise ValueError("matrix must have three rows of one length, a column for each latent channel")
+    def _has_a_column_a_latent(
+        cls, matrix: tuple[tuple[float, ...], ...], info: ValidationInfo
+    ) -> tuple[tuple[float, ...], ...]:
+        cells = info.data.get("kernel", 1) ** 2
+        if len({len(row) for row in matrix}) != 1 or len(matrix[0]) % cells:
+            raise ValueError(
+                "matrix must have three rows of one length, a column for each latent channel of each cell of the window"
+            )
         return matrix
 
 

@@ -21,6 +21,7 @@ from service.denoising import Array, LatentBatch, StepCoefficients, StepRows
 from service.engine.base import DeviceOutOfMemory, EngineInfo, EngineLimits, Tile
 from service.engine.out_of_memory import device_memory
 from service.engine.sampler import initial_noise
+from service.latent_windows import latent_windows
 
 logger = logging.getLogger(__name__)
 
@@ -259,7 +260,7 @@ class LatentEngine(ABC):
 def latent_colors(colors: LatentColors, latents: Array) -> Array:
     """The colours [3, h, w] of latents [4, h, w], in [-1, 1] as far as the map is right."""
     matrix, bias = np.array(colors.matrix, np.float32), np.array(colors.bias, np.float32)
-    rgb: Array = np.tensordot(matrix, latents, axes=1) + bias[:, None, None]
+    rgb: Array = np.tensordot(matrix, latent_windows(latents, colors.kernel), axes=1) + bias[:, None, None]
     return rgb
 
 

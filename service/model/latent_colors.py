@@ -8,35 +8,50 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from service.artifacts import LatentColors
 from service.denoising import Array
+from service.latent_windows import latent_windows
 
+KERNEL = 5  # cells: an autoencoder spreads a cell's colour over its neighbours
 PATTERNS = 4
 CHROMA = 0.35  # of the patterns' lightness: photographs have less of it
 CONTRAST = 0.45
 
+Doubles = npt.NDArray[np.float64]
 Encode = Callable[[Array], Array]  # images [N, 3, s, s] in [-1, 1] -> latents [N, C, h, w]
 
 
-def fit_latent_colors(encode: Encode, pictures: Iterable[Array]) -> LatentColors:
-    """The map with the least squared error over the cells of pictures [3, s, s] in [-1, 1]."""
-    latents, colors = map(
-        np.concatenate, zip(*(_cells(encode, picture) for picture in pictures), strict=True)
-    )
-    with_bias = np.column_stack([latents, np.ones(len(latents))])  # [N, C + 1]
-    solution, *_ = np.linalg.lstsq(with_bias, colors, rcond=None)  # [C + 1, 3]
+def fit_latent_colors(encode: Encode, pictures: Iterable[Array], kernel: int = KERNEL) -> LatentColors:
+    """The map from windows of `kernel` x `kernel` cells with the least squared error over the cells of pictures
+    [3, s, s] in [-1, 1].
+
+    By the normal equations, picture by picture: all cells of a few thousand photographs would not fit into memory.
+    """
+    columns: Doubles | None = None
+    wanted: Doubles | None = None
+    for picture in pictures:
+        windows, colors = _cells(encode, picture, kernel)
+        with_bias = np.column_stack([windows, np.ones(len(windows))])  # [N, C * kernel ** 2 + 1]
+        products, targets = with_bias.T @ with_bias, with_bias.T @ colors
+        columns = products if columns is None else columns + products
+        wanted = targets if wanted is None else wanted + targets
+    if columns is None or wanted is None:
+        raise ValueError("a map is fitted on one picture at least")
+    solution, *_ = np.linalg.lstsq(columns, wanted, rcond=None)  # [C * kernel ** 2 + 1, 3]
     rounded = np.round(solution.T, 5)
     red, green, blue = rounded[:, -1].tolist()
-    return LatentColors(matrix=tuple(tuple(row) for row in rounded[:, :-1].tolist()), bias=(red, green, blue))
+    matrix = tuple(tuple(row) for row in rounded[:, :-1].tolist())
+    return LatentColors(kernel=kernel, matrix=matrix, bias=(red, green, blue))
 
 
 def unexplained_share(colors: LatentColors, encode: Encode, pictures: Iterable[Array]) -> float:
     """The part of the variance of the cells' colours that the map misses: 0 is exact, 1 no better than their mean."""
-    latents, wanted = map(
-        np.concatenate, zip(*(_cells(encode, picture) for picture in pictures), strict=True)
+    windows, wanted = map(
+        np.concatenate, zip(*(_cells(encode, picture, colors.kernel) for picture in pictures), strict=True)
     )
-    told = latents @ np.array(colors.matrix).T + np.array(colors.bias)
+    told = windows @ np.array(colors.matrix).T + np.array(colors.bias)
     return float(np.square(told - wanted).sum() / np.square(wanted - wanted.mean(axis=0)).sum())
 
 
@@ -64,10 +79,11 @@ def _smooth_noise(generator: np.random.Generator, size: int) -> Array:
     return smooth
 
 
-def _cells(encode: Encode, picture: Array) -> tuple[Array, Array]:
-    """The latents [N, C] of a picture's cells, and their mean colours [N, 3]."""
+def _cells(encode: Encode, picture: Array, kernel: int) -> tuple[Doubles, Doubles]:
+    """The windows of latents [N, C * kernel ** 2] around a picture's cells, and their mean colours [N, 3]."""
     latents = encode(picture[None])[0]  # [C, h, w]
-    channels, side, _ = latents.shape
+    side = latents.shape[1]
     cell = picture.shape[1] // side
-    means = picture.reshape(3, side, cell, side, cell).mean(axis=(2, 4))  # [3, h, w]
-    return latents.reshape(channels, -1).T, means.reshape(3, -1).T
+    windows = latent_windows(latents, kernel).reshape(-1, side * side).T.astype(np.float64)
+    means = picture.reshape(3, side, cell, side, cell).mean(axis=(2, 4), dtype=np.float64)  # [3, h, w]
+    return windows, means.reshape(3, -1).T

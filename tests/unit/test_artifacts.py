@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from service.artifacts import (
     MANIFEST,
     FewStepSampling,
+    LatentColors,
     Manifest,
     Parity,
     load_manifest,
@@ -194,3 +196,18 @@ def test_the_digest_changes_with_any_file(model: Path) -> None:
     before = load_manifest(model).digest
     edit_manifest(model, files={"unet.onnx": {"sha256": "0" * 64, "bytes": 1}})
     assert load_manifest(model).digest != before
+
+
+@pytest.mark.parametrize(
+    ("kernel", "columns", "problem"),
+    [(1, 4, None), (3, 36, None), (2, 16, "must be odd"), (3, 4, "a column for each latent channel")],
+)
+def test_a_map_to_colours_has_a_column_for_each_latent_of_its_window(
+    kernel: int, columns: int, problem: str | None
+) -> None:
+    fields = {"kernel": kernel, "matrix": [[0.5] * columns] * 3, "bias": [0, 0, 0]}
+    if problem is None:
+        assert len(LatentColors.model_validate(fields).matrix[0]) == columns
+    else:
+        with pytest.raises(ValidationError, match=problem):
+            LatentColors.model_validate(fields)

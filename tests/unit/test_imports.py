@@ -54,15 +54,16 @@ TABLE = {
     ),
     "imaging": may("contracts errors", "PIL numpy scipy"),
     "denoising": may("", "numpy"),
+    "latent_windows": may("", "numpy"),
     "probe": may("errors denoising", "numpy pydantic"),
     "artifacts": may("contracts errors settings probe", "pydantic"),
     # The exporter lives with the networks; it needs the graph tools, and writes a manifest.
     "model": may(
-        "errors artifacts denoising probe",
+        "errors artifacts denoising latent_windows probe",
         "numpy onnx onnx_ir onnxruntime onnxscript safetensors torch triton",
     ),
     "engine": may(
-        f"{EVERYBODYS} cores sampling model artifacts denoising probe",
+        f"{EVERYBODYS} cores sampling model artifacts denoising latent_windows probe",
         "numpy onnx onnxruntime pydantic torch",
     ),
     "worker": may(f"{EVERYBODYS} cores exit_codes queue imaging engine artifacts", "numpy opentelemetry"),

@@ -49,3 +49,21 @@ def test_the_patterns_are_always_the_same_pictures() -> None:
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
     assert all(picture.shape == (3, 32, 32) for picture in first)
     assert max(np.abs(picture).max() for picture in first) == pytest.approx(1.0, abs=0.5)
+
+
+def test_a_code_that_spreads_a_colour_over_its_neighbours_is_read_from_a_window_of_cells() -> None:
+    def spreading(images: Array) -> Array:
+        latents = mixing_encoder(images)
+        moved: Array = latents + 0.5 * np.roll(latents, 1, axis=3) - 0.4 * np.roll(latents, -1, axis=2)
+        return moved
+
+    by_one, by_window = (fit_latent_colors(spreading, patterns(128), kernel) for kernel in (1, 5))
+    missed_by_one, missed = (
+        unexplained_share(one, spreading, patterns(256, count=2)) for one in (by_one, by_window)
+    )
+    assert missed < missed_by_one / 4
+
+
+def test_without_pictures_there_is_no_map() -> None:
+    with pytest.raises(ValueError, match="one picture at least"):
+        fit_latent_colors(mixing_encoder, [])

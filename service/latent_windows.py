@@ -1,0 +1,23 @@
+"""A latent cell with its neighbours: what the map from latents to colours reads, where it is fitted and where it is
+used.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+Array = npt.NDArray[np.float32]
+
+
+def latent_windows(latents: Array, kernel: int) -> Array:
+    """The windows of `kernel` x `kernel` cells (odd) around each cell of latents [C, h, w]: [C * kernel * kernel, h, w],
+    channels outermost, then rows. Beyond the edge the last cells are repeated.
+    """
+    channels, height, width = latents.shape
+    reach = kernel // 2
+    padded = np.pad(latents, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
+    windows = sliding_window_view(padded, (kernel, kernel), axis=(1, 2))  # [C, h, w, kernel, kernel]
+    flat: Array = windows.transpose(0, 3, 4, 1, 2).reshape(channels * kernel * kernel, height, width)
+    return flat

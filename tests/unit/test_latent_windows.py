@@ -1,0 +1,28 @@
+"""Windows of latent cells: the cell itself in the middle, its neighbours in order, the last ones beyond the edge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.latent_windows import latent_windows
+
+LATENTS = np.arange(2 * 4 * 4, dtype=np.float32).reshape(2, 4, 4)
+
+
+def test_a_window_of_one_cell_is_that_cell() -> None:
+    assert np.array_equal(latent_windows(LATENTS, 1), LATENTS)
+
+
+def test_a_window_holds_its_cells_row_by_row_one_channel_after_the_other() -> None:
+    windows = latent_windows(LATENTS, 3)
+    assert windows.shape == (18, 4, 4)
+    around = LATENTS[:, 0:3, 1:4]  # of the cell in row 1, column 2
+    assert windows[:, 1, 2].tolist() == around.ravel().tolist()
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_beyond_the_edge_the_last_cells_are_repeated(kernel: int) -> None:
+    corner = latent_windows(LATENTS, kernel)[: kernel * kernel, 0, 0].reshape(kernel, kernel)
+    middle = kernel // 2
+    assert (corner[: middle + 1, : middle + 1] == LATENTS[0, 0, 0]).all()
