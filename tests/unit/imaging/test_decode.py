@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import zlib
 from collections.abc import Callable
@@ -17,6 +18,14 @@ from service.imaging.decode import decode_picture, inspect_picture
 from tests.unit.imaging.pictures import MAX_PIXELS, MODES, encoded, flat, noise
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
+# 16 x 16 pixels of one colour with 10 bits a channel, by avifenc 0.11: Pillow writes no more than 8.
+DEEP_AVIF = base64.b64decode(
+    "AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUIAAADybWV0YQAAAAAAAAAoaGRscgAAAAAAAAAAcGljdAAAAAAAAAAA"
+    "AAAAAGxpYmF2aWYAAAAADnBpdG0AAAAAAAEAAAAeaWxvYwAAAABEAAABAAEAAAABAAABGgAAAB4AAAAoaWluZgAAAAAAAQAA"
+    "ABppbmZlAgAAAAABAABhdjAxQ29sb3IAAAAAamlwcnAAAABLaXBjbwAAABRpc3BlAAAAAAAAABAAAAAQAAAAEHBpeGkAAAAA"
+    "AwoKCgAAAAxhdjFDgQBMAAAAABNjb2xybmNseAABAA0ABoAAAAAXaXBtYQAAAAAAAAABAAEEAQKDBAAAACZtZGF0EgAKCRgM"
+    "/9igIaDQgDIPF4AMMMMEAAB1lSOw0F4W"
+)
 
 
 def png(width: int, height: int, depth: int, color_type: int, rows: bytes = b"") -> bytes:
@@ -72,6 +81,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "16-bit gray with alpha": (lambda: png(8, 8, 16, 4, bytes(33 * 8)), "unsupported_picture", "8 bits"),
     "16-bit RGB in TIFF": (deep_tiff, "unsupported_picture", "8 bits"),
     "16-bit RGB in PPM": (lambda: b"P6 8 8 65535\n" + bytes(384), "unsupported_picture", "8 bits"),
+    "10-bit AVIF": (lambda: DEEP_AVIF, "unsupported_picture", "8 bits"),
     "floating point pixels": (
         lambda: encoded(Image.new("F", (16, 16)), "TIFF"),
         "unsupported_picture",

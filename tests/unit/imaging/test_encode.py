@@ -131,6 +131,13 @@ def test_quality_replaces_a_jpegs_tables() -> None:
     assert len(done_with(source, quality=20)[1].data) < len(done_with(source)[1].data) / 2
 
 
+def test_a_quality_makes_a_lossy_webp_of_a_lossless_picture() -> None:
+    source = encoded(noise("RGB", 96, 80))
+    small, large = (done_with(source, output_format="webp", quality=each)[1].data for each in (10, 90))
+    assert b"VP8 " in small
+    assert len(small) < len(large) / 2
+
+
 def test_a_lossless_webp_stays_lossless_and_a_lossy_one_lossy() -> None:
     image = noise("RGB", 96, 80)
     for lossless, chunk in ((True, b"VP8L"), (False, b"VP8 ")):
@@ -169,6 +176,25 @@ def test_what_is_too_long_for_a_jpeg_is_left_out_and_the_answer_says_so(kind: st
     assert done.notes == (f"The {kind} data is longer than JPEG allows and was left out.",)
     assert (ExifTags.Base.Artist in result.getexif(), "xmp" in result.info) == (kind == "XMP", kind == "EXIF")
     assert done_with(source)[1].notes == (), "a PNG holds both"
+
+
+def with_iptc(jpeg: bytes) -> bytes:
+    """A JPEG with Photoshop's image resource of that name."""
+    resource = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", 8) + b"\x1c\x02\x50\0\x03Ada"
+    return jpeg[:2] + b"\xff\xed" + struct.pack(">H", 2 + len(resource)) + resource + jpeg[2:]
+
+
+def test_what_can_not_be_kept_of_a_jpeg_is_left_out_and_the_answer_says_so() -> None:
+    image = noise("RGB", 96, 80)
+    before_it_was_edited = b"<x:xmpmeta><rdf:RDF GImage:Data='/9j/'></rdf:RDF></x:xmpmeta>"
+    for source, told, left_out in (
+        (with_iptc(encoded(image, "JPEG")), "IPTC", b"Photoshop"),
+        (encoded(image, "JPEG", xmp=before_it_was_edited), "XMP", b"GImage"),
+    ):
+        _, done = done_with(source)
+        assert left_out in source
+        assert left_out not in done.data
+        assert [told in note for note in done.notes] == [True]
 
 
 def test_a_compressed_tiff_with_exif_can_be_written() -> None:
