@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from service.contracts import OutputFormat, Params
 from service.errors import InvalidParameter
 from service.imaging.encode import EncodedPicture
+from service.imaging.feather import dilated
 from service.imaging.metadata import PNG_XMP
 from service.imaging.retouch import Retouch
 from tests.unit.imaging.pictures import box_mask, decoded, encoded, flat, noise, retouched
@@ -129,6 +130,16 @@ def test_a_jpeg_keeps_its_tables_and_subsampling(options: dict[str, int]) -> Non
 def test_quality_replaces_a_jpegs_tables() -> None:
     source = encoded(noise("RGB", 96, 80), "JPEG", quality=90)
     assert len(done_with(source, quality=20)[1].data) < len(done_with(source)[1].data) / 2
+
+
+def test_an_avif_keeps_colours_as_sharp_as_they_were() -> None:
+    stripes = np.zeros((80, 96, 3), np.uint8)
+    stripes[:, ::2, 0], stripes[:, 1::2, 2] = 200, 200
+    source = encoded(Image.fromarray(stripes), "AVIF", quality=95, subsampling="4:4:4")
+    retouch, done = done_with(source)
+    far = ~dilated(retouch.effective_mask, 16)
+    difference = np.asarray(decoded(done.data)).astype(int) - np.asarray(decoded(source))
+    assert np.abs(difference[far]).mean() < 10
 
 
 def test_a_quality_makes_a_lossy_webp_of_a_lossless_picture() -> None:

@@ -102,6 +102,8 @@ def test_a_hole_too_wide_for_a_square_gets_overlapping_tiles() -> None:
     assert all(crop.side == 500 for crop in region.crops)
     for before, after in zip(region.crops, region.crops[1:], strict=False):
         assert before.core.right > after.core.left
+        ends = (before.box.right - before.core.right, after.core.left - after.box.left)
+        assert min(ends) >= 500 // 16, "at its end a crop sees what is around on one side only"
 
 
 def test_a_wire_is_tiled_along_its_length_instead_of_shrunk() -> None:

@@ -60,6 +60,15 @@ def test_the_model_sees_srgb() -> None:
     assert converted[0, 0, 0] == pytest.approx(-1)
 
 
+def test_the_model_sees_deep_gray_in_its_own_tone() -> None:
+    image = noise("I;16", 200, 150)
+    retouch = prepared(encoded(image), encoded(box_mask(200, 150, (90, 60, 106, 76))))
+    ((tile, _),) = retouch.tiles
+    (box,) = retouch.boxes
+    crop = np.asarray(image)[box.top : box.bottom, box.left : box.right] / 65_535
+    np.testing.assert_allclose((tile[0] + 1) / 2, crop, atol=0.51 / 255)
+
+
 def test_clear_pixels_show_the_nearest_visible_color() -> None:
     image = flat("RGBA", (0, 0, 255, 0), 64, 64)
     image.paste((200, 100, 50, 255), (0, 0, 64, 40))
