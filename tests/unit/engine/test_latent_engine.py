@@ -234,10 +234,10 @@ def test_a_batch_stays_on_the_device_as_long_as_the_same_states_are_in_it() -> N
 def test_a_state_that_joins_or_leaves_or_moves_makes_a_new_batch_of_the_same_latents() -> None:
     engine = PlacingEngine()
     first, second, late = (engine.begin(encode_one(engine), noise(), 0.0, 1.0) for _ in range(3))
-    for batch in ([first, second], [first, second, late], [second, first, late], [first]):
+    for batch in ([first, second], [first, second, late], [first, second], [second, first, late], [first]):
         engine.step(batch, [ROW] * len(batch))
-    assert engine.placed == [2, 3, 3, 1]
-    assert [state.x[0, 0, 0] for state in (first, second, late)] == [4, 3, 2]
+    assert engine.placed == [2, 3, 2, 3, 1]
+    assert [state.x[0, 0, 0] for state in (first, second, late)] == [5, 4, 2]
 
 
 def test_the_second_order_term_adds_the_clean_latents_of_the_step_before() -> None:
