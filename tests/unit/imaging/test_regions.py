@@ -144,7 +144,7 @@ def test_many_holes_merge_until_the_crops_are_few_enough() -> None:
 def test_of_many_holes_only_the_near_ones_merge() -> None:
     corners = [(left, top) for left in range(0, 3600, 600) for top in range(0, 3600, 600)]
     mask = mask_of(
-        4_000, 4_000, *((x + by, y, x + by + 8, y + 8) for x, y in corners for by in (100, 140, 180))
+        4_000, 4_000, *((x + by, y, x + by + 8, y + 8) for x, y in corners for by in (100, 116, 132))
     )
     assert len(plan_regions(mask, model_size=64)) == len(corners)
 
