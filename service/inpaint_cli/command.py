@@ -12,6 +12,7 @@ from service.command import fail, read_settings, reported_errors, require_module
 from service.contracts import Params, Priority
 from service.errors import InpaintError
 from service.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USAGE
+from service.inpaint_cli.folder import Folder
 from service.inpaint_cli.parameter_options import read_params, with_parameter_options
 from service.inpaint_cli.plan import folder_plan, single_task
 from service.inpaint_cli.report import Report
@@ -64,6 +65,14 @@ def inpaint(
             help="Where to write; a file's suffix says the format, in a folder each keeps its own.",
         ),
     ],
+    effective_mask: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write which pixels may have changed, as a gray PNG: 255 is the fill alone, 0 untouched. For a "
+            "folder: a folder, with one of each photo's name.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Tell of each photo as a JSON object in a line of stdout.")
     ] = False,
@@ -109,6 +118,8 @@ def inpaint(
     A photo that fails is told, and the rest goes on.
     """
     params = read_params(parameters, queued=server is not None)
+    if effective_mask is not None:
+        params = params.model_copy(update={"effective_mask": True})
     engine = {
         "model_store": model_store,
         "backend": backend,
@@ -121,9 +132,10 @@ def inpaint(
         _refuse_engine_options(engine)
     with reported_errors():
         if image.is_dir():
-            plan = folder_plan(image, mask, output, recursive, overwrite, _for_folder(params, server))
+            folder = Folder(image, mask, output, recursive, effective_mask)
+            plan = folder_plan(folder, overwrite, _for_folder(params, server))
         else:
-            plan = [single_task(image, mask, output, params)]
+            plan = [single_task(image, mask, output, effective_mask, params)]
         report = Report(len(plan), alone=not image.is_dir(), as_json=as_json)
         _fill(plan, report, server, parallel, engine | {"model": params.model})
 

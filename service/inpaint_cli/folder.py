@@ -25,13 +25,15 @@ class Folder:
     """Photos below `photos`, their outputs at the same place below `outputs`.
 
     `masks` is one mask for all, a folder with a mask of each photo's name, or None: masks lie beside the photos, with
-    `_mask` at the end of their names. `recursive`: folders in folders, too.
+    `_mask` at the end of their names. `recursive`: folders in folders, too. `effective_masks`: a folder for those, each
+    a PNG of its photo's name, or None.
     """
 
     photos: Path
     masks: Path | None
     outputs: Path
     recursive: bool = False
+    effective_masks: Path | None = None
 
     def plan(self, params: Params, *, overwrite: bool) -> list[Task | Outcome]:
         """What is to do, in the order of names, and what can be told of a photo beforehand: skipped, or failed."""
@@ -47,17 +49,22 @@ class Folder:
             mask = masks.mask_of(photo)
         except UnknownMaskError as error:
             return Outcome(photo, None, "failed", failure=Failure("mask_unknown", str(error)))
-        other = taken.setdefault(output, photo)
-        if other != photo:
-            detail = f"{other.name} is written to {output}, too. Name one of them differently."
-            return Outcome(photo, mask, "failed", failure=Failure("output_taken", detail))
+        effective = self._effective_mask(photo)
+        for path in filter(None, (output, effective)):
+            other = taken.setdefault(path, photo)
+            if other != photo:
+                detail = f"{other.name} is written to {path}, too. Name one of them differently."
+                return Outcome(photo, mask, "failed", failure=Failure("output_taken", detail))
         there = done_outputs(output, params)
         if there and not overwrite:
-            return Outcome(photo, mask, "skipped", outputs=there)
-        return Task(photo, mask, output, with_seed(params))
+            lacks = effective is not None and not effective.exists()
+            return Outcome(photo, mask, "skipped", outputs=there, lacks_effective_mask=lacks)
+        return Task(photo, mask, output, with_seed(params), effective)
 
     def _photos(self) -> list[Path]:
-        apart = {path.resolve() for path in (self.outputs, self.masks) if path is not None}
+        apart = {
+            path.resolve() for path in (self.outputs, self.masks, self.effective_masks) if path is not None
+        }
         return sorted(
             path
             for path in pictures_below(self.photos, recursive=self.recursive)
@@ -71,6 +78,11 @@ class Folder:
         if wanted is None or SUFFIX_FORMATS.get(photo.suffix.lower()) == wanted:
             return output
         return output.with_suffix(FORMAT_SUFFIXES[wanted])
+
+    def _effective_mask(self, photo: Path) -> Path | None:
+        if self.effective_masks is None:
+            return None
+        return (self.effective_masks / photo.relative_to(self.photos)).with_suffix(".png")
 
     def _mask_finder(self) -> MaskFinder:
         if self.masks is not None and not self.masks.is_dir():

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from service.errors import InpaintError, InternalError
-from service.inpaint_cli.picture_files import FileError, read_pictures, write_pictures
+from service.inpaint_cli.picture_files import FileError, read_pictures, write_answer
 from service.inpaint_cli.report import Report
-from service.inpaint_cli.task import Filling, Outcome, Task, failed
+from service.inpaint_cli.task import Filling, Outcome, Task, done, failed
 
 if TYPE_CHECKING:
     from service.contracts import Result
@@ -49,7 +49,7 @@ def _filled(
     on_step = _step_teller(report, task)
     try:
         result = fill_picture(engine, photo, mask, task.params, max_pixels=max_pixels, on_step=on_step)
-        paths = write_pictures(task.output, result.pictures, result.seeds)
+        paths = write_answer(task, result.pictures, result.seeds, result.effective_mask)
     except InpaintError as error:
         return failed(task, error.code, error.detail)
     except FileError as error:
@@ -58,7 +58,7 @@ def _filled(
         if report.alone:
             raise
         return failed(task, InternalError.code, f"A fault of ours: {type(error).__name__}: {error}")
-    return Outcome(task.photo, task.mask, "done", paths, _filling(result))
+    return done(task, paths, _filling(result))
 
 
 def _step_teller(report: Report, task: Task) -> Callable[[int, int, float], None]:

@@ -15,13 +15,13 @@ from service.contracts import Params
 from service.exit_codes import EXIT_USAGE
 
 QUEUE_PARAMETERS = ("priority", "timeout")  # mean nothing without a queue
-OF_PROGRAMS = ("preview", "effective_mask")  # an answer in documents and events alone
+OF_OTHERS = ("preview", "effective_mask")  # the one is seen in events alone, the other is asked for by a path
 
 
 def with_parameter_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give `command` a text option for each parameter; `Params` converts and checks, as for form fields."""
     signature = inspect.signature(command, eval_str=True)
-    options = [_option(name) for name in Params.model_fields if name not in OF_PROGRAMS]
+    options = [_option(name) for name in Params.model_fields if name not in OF_OTHERS]
     kept = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     command.__signature__ = signature.replace(parameters=[*kept, *options])  # type: ignore[attr-defined]
     return command

@@ -44,15 +44,20 @@ def _read(path: Path, role: str) -> bytes:
         raise FileError("unreadable", f"The {role} can't be read: {error}") from error
 
 
-def write_pictures(output: Path, pictures: Sequence[bytes], seeds: tuple[int, ...]) -> tuple[Path, ...]:
-    """One file, or one for each candidate, with its seed in the name; each as a whole or not at all. Raises
-    FileError.
+def write_answer(
+    task: Task, pictures: Sequence[bytes], seeds: tuple[int, ...], effective_mask: bytes | None
+) -> tuple[Path, ...]:
+    """One file, or one for each candidate, with its seed in the name, and the effective mask where the task asks for
+    it; each as a whole or not at all. Raises FileError.
     """
     from moebius_client.atomic_file import write_whole
     from moebius_client.result import named_by_seed
 
-    paths = named_by_seed(output, seeds)
+    paths = named_by_seed(task.output, seeds)
     try:
+        # First: where the picture is there, its mask is.
+        if task.effective_mask is not None and effective_mask is not None:
+            write_whole(task.effective_mask, effective_mask)
         for path, picture in zip(paths, pictures, strict=True):
             write_whole(path, picture)
     except OSError as error:

@@ -120,9 +120,12 @@ class Report:
 
     def _lines(self, outcome: Outcome) -> Iterator[str]:
         if outcome.status == "skipped":
-            yield f"skipped {outcome.outputs[0]}: it is there"
+            lacking = ", but its effective mask is not; --overwrite makes both anew"
+            yield f"skipped {outcome.outputs[0]}: it is there{lacking if outcome.lacks_effective_mask else ''}"
             return
         yield from (f"wrote {path}" for path in outcome.outputs)
+        if outcome.effective_mask is not None:
+            yield f"wrote {outcome.effective_mask}, the effective mask"
         if outcome.filling is not None:
             yield from _told(outcome.filling) if self.alone else _notes(outcome.filling)
 

@@ -15,9 +15,9 @@ from moebius_client import (
     Unauthenticated,
 )
 from service.errors import Unavailable
-from service.inpaint_cli.picture_files import FileError, read_pictures, write_pictures
+from service.inpaint_cli.picture_files import FileError, read_pictures, write_answer
 from service.inpaint_cli.report import Report
-from service.inpaint_cli.task import Filling, Outcome, Task, failed
+from service.inpaint_cli.task import Filling, Outcome, Task, done, failed
 
 JOB_TIMEOUT = 3600.0  # seconds; Ctrl-C ends a job before
 PATIENT = Retry(attempts=10, longest_retry_after=600)
@@ -65,12 +65,13 @@ async def _filled(client: AsyncClient, task: Task, report: Report) -> Outcome:
     try:
         photo, mask = read_pictures(task)
         result = await client.inpaint(photo, mask, progress=progress, **parameters)
-        paths = write_pictures(task.output, [bytes(each) for each in result.candidates], result.seeds)
+        pictures = [bytes(each) for each in result.candidates]
+        paths = write_answer(task, pictures, result.seeds, result.effective_mask)
     except Unauthenticated:
         raise
     except (FileError, ServiceError) as error:
         return failed(task, error.code, str(error))
-    return Outcome(task.photo, task.mask, "done", paths, _filling(result))
+    return done(task, paths, _filling(result))
 
 
 def _filling(result: Result) -> Filling:

@@ -126,6 +126,36 @@ def test_the_mask_of_one_photo_may_lie_beside_it(folder: Path) -> None:
     assert [path.name for path in (folder / "filled").iterdir()] == ["a.jpg"]
 
 
+def test_the_mask_that_counted_is_written_for_each_photo(folder: Path) -> None:
+    finished = inpaint("photos", "masks", "-o", "filled", "--effective-mask", "counted", "--json")
+    assert finished.exit_code == 0, finished.stderr
+    assert {name: each["effective_mask"] for name, each in told(finished).items()} == {
+        name: f"counted/{Path(name).stem}.png" for name in FORMATS
+    }
+    before, after, counted = (
+        np.asarray(Image.open(folder / at / "b.png")) for at in ("photos", "filled", "counted")
+    )
+    assert counted.shape == (80, 96)
+    assert counted.max() == 255
+    assert np.array_equal(after[counted == 0], before[counted == 0])
+
+
+def test_a_photo_that_is_there_without_its_effective_mask_is_told_of(folder: Path) -> None:
+    arguments = ("photos/a.jpg", "masks/a.png", "-o", "out.jpg")
+    assert inpaint(*arguments, "--effective-mask", "counted.png").stdout.splitlines()[:2] == [
+        "wrote out.jpg",
+        "wrote counted.png, the effective mask",
+    ]
+    inpaint("photos", "masks", "-o", "filled")
+    again = inpaint("photos", "masks", "-o", "filled", "--effective-mask", "counted")
+    assert again.stdout.splitlines()[0] == (
+        "skipped filled/a.jpg: it is there, but its effective mask is not; --overwrite makes both anew"
+    )
+    inpaint("photos", "masks", "-o", "filled", "--effective-mask", "counted", "--overwrite")
+    third = inpaint("photos", "masks", "-o", "filled", "--effective-mask", "counted")
+    assert third.stdout.splitlines()[0] == "skipped filled/a.jpg: it is there"
+
+
 @pytest.mark.parametrize("polarity", ["black", "transparent"])
 def test_masks_of_another_convention_are_taken(folder: Path, polarity: str) -> None:
     white = Image.open(folder / "masks" / "a.png").convert("L")
@@ -147,6 +177,16 @@ def test_masks_of_another_convention_are_taken(folder: Path, polarity: str) -> N
         (("photos", "nowhere", "-o", "filled"), "no mask or folder of masks nowhere"),
         (("empty", "masks", "-o", "filled"), "There are no photos in empty"),
         (("photos/a.jpg", "-o", "out.jpg"), "a_mask with the suffix of a picture"),
+        (("photos", "masks", "-o", "filled", "--effective-mask", "masks"), "among the files in masks"),
+        (
+            ("photos", "masks", "-o", "filled", "--effective-mask", "masks/a.png"),
+            "must be one, and is a file",
+        ),
+        (("photos/a.jpg", "masks/a.png", "-o", "o.jpg", "--effective-mask", "m.jpg"), "Name it .png"),
+        (
+            ("photos/a.jpg", "masks/a.png", "-o", "o.png", "--effective-mask", "o.png"),
+            "would be written over",
+        ),
         (("photos", "masks", "-o", "filled", "--priority", "batch"), "--priority is for a service's queue"),
         (
             ("photos", "masks", "-o", "filled", "--server", "http://h:1"),

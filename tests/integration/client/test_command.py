@@ -70,6 +70,17 @@ def test_one_photo_is_filled_and_told_of_as_without_a_service(
         assert image.format == "WEBP"
 
 
+def test_the_mask_that_counted_comes_from_the_service(folder: Path, server: str) -> None:
+    finished = inpaint(
+        "photos", "mask.png", "-o", "filled", "--server", server, "--effective-mask", "counted"
+    )
+    assert finished.exit_code == 0, finished.stderr
+    assert "wrote counted/5.png, the effective mask" in finished.stdout
+    for index in range(6):
+        with Image.open(folder / "counted" / f"{index}.png") as image:
+            assert (image.mode, image.size, image.getextrema()) == ("L", (96, 80), (0, 255))
+
+
 def test_what_the_service_refuses_is_told_and_the_rest_goes_on(folder: Path, server: str) -> None:
     (folder / "photos" / "2.png").write_text("no photo")
     finished = inpaint("photos", "mask.png", "-o", "filled", "--server", server, "--json")

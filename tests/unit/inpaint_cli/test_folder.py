@@ -138,3 +138,18 @@ def test_the_mask_of_a_single_photo_is_found_beside_it(root: Path) -> None:
     assert mask_beside(root / "a.jpg") == root / "a_mask.webp"
     with pytest.raises(UnknownMaskError, match="b_mask with the suffix of a picture"):
         mask_beside(root / "b.jpg")
+
+
+def test_photos_whose_effective_masks_would_be_one_file_are_not_both_filled(root: Path) -> None:
+    touch(root / "photos", "a.jpg", "a.png", "deep/b.jpg")
+    touch(root, "logo.png")
+    touch(root / "photos" / "counted", "b.png")
+    folder = Folder(root / "photos", root / "logo.png", root / "filled", True, root / "photos" / "counted")
+    first, second, third = folder.plan(Params(), overwrite=False)
+    assert isinstance(first, Task)
+    assert first.effective_mask == root / "photos" / "counted" / "a.png"
+    assert isinstance(second, Outcome)
+    assert second.failure is not None
+    assert second.failure.code == "output_taken"
+    assert isinstance(third, Task)
+    assert third.effective_mask == root / "photos" / "counted" / "deep" / "b.png"
