@@ -15,7 +15,7 @@ from service.contracts import Job, Params, Priority, Result, Sampler, Status
 from service.imaging.retouch import Refinement, Retouch, finish, prepare
 from service.queue.client import QueueClient
 from tests.faults.polling import until
-from tests.integration.edge.pictures import JPEG, encode, mask, photo
+from tests.integration.edge.pictures import JPEG, SIZE, encode, mask, photo
 from tests.integration.worker.gated_engine import PATIENCE
 from tests.integration.worker.running_worker import CLIENT, RunningWorker, step_until
 
@@ -31,24 +31,33 @@ def two_holes() -> dict[str, Any]:
     return {"image": encode(photo(size=size)), "mask": encode(Image.fromarray(flags)), "context": 8}
 
 
+def tinted(color: str) -> bytes:
+    """A photo of a tone of its own."""
+    return encode(Image.blend(photo(), Image.new("RGB", SIZE, color), 0.7))
+
+
 def varied(new_job: NewJob) -> list[Job]:
     """Jobs that differ in all that could leak: steps, seeds, sizes, candidates, crops, guidance, start, priority,
-    sampler.
+    sampler, tone. That is not matched to the photo around: it would hide what came from another one.
     """
+
+    def job(**fields: Any) -> Job:
+        return new_job(color_match=False, **fields)
+
     second_order = Sampler.DPM_SOLVER_PLUS_PLUS
     large = (200, 150)
     return [
-        new_job(seed=1, steps=3),
-        new_job(seed=2, steps=9, guidance_scale=1),
-        new_job(seed=3, steps=20, strength=0.5),
-        new_job(seed=4, steps=5, n=3, places=3),
-        new_job(seed=5, steps=7, priority=Priority.BATCH, **two_holes()),
-        new_job(seed=6, steps=4, image=JPEG, guidance_scale=7.5),
-        new_job(seed=7, steps=6, image=encode(photo(size=large)), mask=encode(mask(large))),
-        new_job(seed=8, steps=12, n=2, strength=0.4, priority=Priority.BATCH, **two_holes()),
-        new_job(seed=9, steps=8, sampler=second_order),
-        new_job(seed=10, steps=10, n=3, places=3, sampler=second_order, priority=Priority.BATCH),
-        new_job(seed=11, steps=16, strength=0.5, sampler=second_order, guidance_scale=1, **two_holes()),
+        job(seed=1, steps=3, image=tinted("navy")),
+        job(seed=2, steps=9, guidance_scale=1, image=tinted("orange")),
+        job(seed=3, steps=20, strength=0.5),
+        job(seed=4, steps=5, n=3, places=3),
+        job(seed=5, steps=7, priority=Priority.BATCH, **two_holes()),
+        job(seed=6, steps=4, image=JPEG, guidance_scale=7.5),
+        job(seed=7, steps=6, image=encode(photo(size=large)), mask=encode(mask(large))),
+        job(seed=8, steps=12, n=2, strength=0.4, priority=Priority.BATCH, **two_holes()),
+        job(seed=9, steps=8, sampler=second_order, image=tinted("teal")),
+        job(seed=10, steps=10, n=3, places=3, sampler=second_order, priority=Priority.BATCH),
+        job(seed=11, steps=16, strength=0.5, sampler=second_order, guidance_scale=1, **two_holes()),
     ]
 
 

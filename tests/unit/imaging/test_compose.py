@@ -109,6 +109,17 @@ def test_a_fill_that_is_the_photo_itself_leaves_no_trace_at_native_resolution(si
     np.testing.assert_array_equal(decoded(finish(retouch, fills, params).data), image)
 
 
+def test_a_fill_fades_into_the_photo_as_its_mask_does() -> None:
+    params = Params(color_match=False, dilate=4, feather=8)
+    image, mask = encoded(flat("L", 0)), encoded(box_mask(96, 80, (40, 30, 60, 50)))
+    retouch, done = retouched(image, mask, params, color=(1, 1, 1))
+    expected = np.zeros((80, 96), np.uint8)
+    box = retouch.hole.box
+    expected[box.top : box.bottom, box.left : box.right] = retouch.hole.alpha
+    assert len(np.unique(expected)) > 4
+    np.testing.assert_array_equal(decoded(done.data), expected)
+
+
 def test_overlapping_tiles_fade_into_each_other() -> None:
     params = Params(color_match=False, context=0)
     image, mask = encoded(flat("RGB", 0, 400, 64)), encoded(flat("L", 255, 400, 64))

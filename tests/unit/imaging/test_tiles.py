@@ -29,11 +29,18 @@ def test_a_crop_at_native_resolution_is_the_picture_itself() -> None:
 
 def test_a_picture_smaller_than_the_model_is_padded_by_its_edges() -> None:
     image = noise("RGB", 40, 24)
-    ((tile, _),) = prepared(encoded(image), encoded(box_mask(40, 24, (8, 8, 16, 16)))).tiles
+    retouch = prepared(encoded(image), encoded(box_mask(40, 24, (8, 8, 16, 16))))
+    ((tile, _),) = retouch.tiles
     pixels = np.asarray(image) / 127.5 - 1
     np.testing.assert_allclose(np.moveaxis(tile, 0, 2)[:24, :40], pixels, atol=1e-6)
     np.testing.assert_allclose(np.moveaxis(tile, 0, 2)[:24, 63], pixels[:, -1], atol=1e-6)
     np.testing.assert_allclose(np.moveaxis(tile, 0, 2)[63, :40], pixels[-1], atol=1e-6)
+    photo = np.zeros((64, 64), np.bool_)
+    photo[:24, :40] = True
+    photo[8:16, 8:16] = False
+    np.testing.assert_array_equal(
+        retouch.crops[0].known, photo, "padding is no photo, and neither is the hole"
+    )
 
 
 def test_the_models_hole_covers_whole_latent_cells() -> None:
@@ -74,3 +81,11 @@ def test_clear_pixels_show_the_nearest_visible_color() -> None:
     image.paste((200, 100, 50, 255), (0, 0, 64, 40))
     ((tile, _),) = prepared(encoded(image), encoded(box_mask(64, 64, (8, 8, 16, 16)))).tiles
     np.testing.assert_allclose(tile[:, 60, 60], np.array([200, 100, 50]) / 127.5 - 1, atol=1e-6)
+
+
+def test_what_is_made_smaller_takes_its_colour_from_what_is_seen_alone() -> None:
+    image = flat("RGBA", (200, 100, 50, 255), 128, 128)
+    image.paste((0, 0, 255, 0), (0, 0, 63, 128))
+    params = Params(dilate=0, feather=0, strategy=Strategy.RESIZE)
+    ((tile, _),) = prepared(encoded(image), encoded(box_mask(128, 128, (80, 80, 100, 100))), params).tiles
+    np.testing.assert_allclose(tile[:, 60, 31], np.array([200, 100, 50]) / 127.5 - 1, atol=1e-5)
