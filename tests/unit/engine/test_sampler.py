@@ -7,7 +7,15 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from service.engine.sampler import alphas_cumprod, ddim_table, ddim_timesteps, initial_noise
+from service.denoising import Array
+from service.engine.sampler import (
+    NoisePlace,
+    alphas_cumprod,
+    ddim_table,
+    ddim_timesteps,
+    initial_noise,
+    shared_noise,
+)
 from service.errors import InvalidParameter
 
 
@@ -82,6 +90,17 @@ def test_the_noise_of_a_crop_depends_on_its_seed_and_its_index_only() -> None:
     assert not np.array_equal(initial_noise(7, 3, shape), initial_noise(7, 4, shape))
     assert not np.array_equal(initial_noise(7, 3, shape), initial_noise(8, 3, shape))
     assert not np.array_equal(initial_noise(3, 7, shape), initial_noise(7, 3, shape))
+
+
+def test_tiles_that_overlap_have_the_same_noise_where_they_do() -> None:
+    def noise_at(top: int, left: int, seed: int = 7, stream: int = 3) -> Array:
+        return shared_noise(seed, NoisePlace(stream, 12, 14, top, left), (4, 8, 8))
+
+    first, second = noise_at(0, 0), noise_at(4, 6)
+    np.testing.assert_array_equal(first[:, 4:, 6:], second[:, :4, :2])
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, noise_at(0, 0, stream=4))
+    assert not np.array_equal(first, noise_at(0, 0, seed=8))
 
 
 def test_the_noise_is_standard_normal_in_fp32() -> None:

@@ -120,13 +120,25 @@ def test_a_fill_fades_into_the_photo_as_its_mask_does() -> None:
     np.testing.assert_array_equal(decoded(done.data), expected)
 
 
-def test_overlapping_tiles_fade_into_each_other() -> None:
+def test_a_fill_follows_light_that_rises_along_the_hole() -> None:
+    ramp = np.broadcast_to(np.linspace(70, 190, 96).round().astype(np.uint8), (80, 96))
+    image, mask = encoded(Image.fromarray(ramp)), encoded(box_mask(96, 80, (24, 24, 72, 56)))
+    _, done = retouched(image, mask, Params(dilate=0, feather=0), color=(0, 0, 0), model_size=96)
+    off = np.abs(np.asarray(decoded(done.data)).astype(int) - ramp)[24:56, 24:72]
+    assert off.mean() < 7, "a fill of the mean tone alone is off by 15"
+    assert off[:, [0, -1]].mean() < 10, "a seam"
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_overlapping_tiles_fade_into_each_other(upright: bool) -> None:
     params = Params(color_match=False, context=0)
-    image, mask = encoded(flat("RGB", 0, 400, 64)), encoded(flat("L", 255, 400, 64))
+    size = (64, 400) if upright else (400, 64)
+    image, mask = encoded(flat("RGB", 0, *size)), encoded(flat("L", 255, *size))
     retouch = prepare(image, mask, params, model_size=MODEL_SIZE, max_pixels=MAX_PIXELS)
     fills = fills_of(retouch)
     fills[:] = np.where(np.arange(len(fills)) % 2, 0.8, 0.2)[:, None, None, None]
-    row = np.asarray(decoded(finish(retouch, fills, params).data))[32, :, 0].astype(int)
+    result = np.asarray(decoded(finish(retouch, fills, params).data))[..., 0].astype(int)
+    row = result[:, 32] if upright else result[32]
     assert len(fills) > 3
     assert (row.min(), row.max()) == (153, 230)
     assert np.abs(np.diff(row)).max() < 25

@@ -48,6 +48,16 @@ def test_the_tiles_are_as_fine_as_their_number_allows() -> None:
     assert huge.fine[0].side < huge.crops[0].side / 3
 
 
+def test_no_tile_is_spent_where_there_is_no_hole() -> None:
+    mask = np.zeros((2000, 2000), np.bool_)
+    mask[100:1900, 100:500] = mask[1500:1900, 100:1900] = True
+    (region,) = plan_regions(mask, model_size=MODEL)
+    assert region.fine
+    for tile in region.fine:
+        core = tile.core
+        assert mask[core.top : core.bottom, core.left : core.right].any()
+
+
 def test_several_large_holes_share_what_may_be_spent() -> None:
     corners = [(100, 100), (2500, 100), (100, 2500), (2500, 2500)]
     regions = regions_of((4000, 4000), *((x, y, x + 1200, y + 1200) for x, y in corners))
@@ -71,6 +81,7 @@ def test_neighbours_start_from_the_same_noise_at_the_same_place() -> None:
         assert 0 <= window.top <= window.rows - MODEL // 8
         assert 0 <= window.left <= window.columns - MODEL // 8
         for other, at in zip(region.fine, windows, strict=True):
+            assert (other.box.left - tile.box.left) % step == (other.box.top - tile.box.top) % step == 0
             assert abs((other.box.left - tile.box.left) - (at.left - window.left) * step) <= step / 2
             assert abs((other.box.top - tile.box.top) - (at.top - window.top) * step) <= step / 2
 
@@ -113,6 +124,32 @@ def test_tiles_of_other_tones_do_not_show_when_the_tone_is_matched() -> None:
     unmatched = np.asarray(decoded(finish(retouch, fine, plain, refinement).data)).astype(int)
     assert np.abs(matched - 128).max() <= 3
     assert np.abs(unmatched - 128).max() > 40
+
+
+def test_the_tone_is_matched_without_loss_of_the_detail_that_fine_tiles_add() -> None:
+    image, mask = flat("RGB", (128, 128, 128), 1200, 1200), box_mask(1200, 1200, (100, 100, 1100, 1100))
+    retouch = prepare(encoded(image), encoded(mask), Params(), model_size=MODEL, max_pixels=MAX_PIXELS)
+    refinement = refine(retouch, fills_of(retouch, (0.0, 0.0, 0.0)), Params())
+    stripes = np.where(np.arange(MODEL) % 16 < 8, 0.2, -0.2).astype(np.float32)
+    fine = np.broadcast_to(stripes, (retouch.fine_tiles, 3, MODEL, MODEL))
+    matched = np.asarray(decoded(finish(retouch, fine, Params(), refinement).data))[300:900, 300:900, 0]
+    assert matched.std() > 0.8 * 0.2 * 127.5
+
+
+def test_each_hole_has_noise_of_its_own_that_no_first_crop_has() -> None:
+    mask = box_mask(1600, 700, (50, 100, 650, 600))
+    mask.paste(255, (950, 100, 1550, 600))
+    params = Params(color_match=False)
+    retouch = prepare(
+        encoded(flat("L", 90, 1600, 700)), encoded(mask), params, model_size=MODEL, max_pixels=MAX_PIXELS
+    )
+    tiles = [len(region.fine) for region in retouch.regions]
+    assert len(tiles) == 2
+    assert min(tiles) > 0
+    streams = [window.stream for window in refine(retouch, fills_of(retouch), params).noise]
+    own = [set(streams[: tiles[0]]), set(streams[tiles[0] :])]
+    assert [len(each) for each in own] == [1, 1]
+    assert len({*own[0], *own[1], *range(len(retouch.crops))}) == 2 + len(retouch.crops)
 
 
 def test_without_a_second_pass_the_first_fill_is_the_answer() -> None:
