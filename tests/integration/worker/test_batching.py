@@ -94,6 +94,12 @@ async def test_a_request_joins_between_two_steps_and_leaves_when_its_own_are_don
     assert (await client.wait(short.id, CLIENT)).pictures
     assert (await client.status(long.id, CLIENT)).status is Status.RUNNING
     assert running.engine.batches.count(2) == 4
+    for seed in range(2):  # each newcomer, and not the first alone
+        later = new_job(steps=4, seed=seed)
+        await client.submit(later)
+        await until(lambda: later.id in running.held)  # noqa: B023 - awaited here
+        await step_until(running, lambda: running.engine.batches[-1] == 2)
+        await step_until(running, lambda: running.engine.batches[-1] == 1)
     running.engine.gate.set()
     assert (await client.wait(long.id, CLIENT)).pictures
     assert running.engine.steps == 100, "a newcomer costs those who run no step"
