@@ -17,8 +17,20 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 import torch
-from onnx_ir.passes.common import ClearMetadataAndDocStringPass, DeduplicateInitializersPass
-from onnxscript import optimizer
+from onnx_ir.passes import Sequential
+from onnx_ir.passes.common import (
+    ClearMetadataAndDocStringPass,
+    CommonSubexpressionEliminationPass,
+    DeduplicateInitializersPass,
+    InlinePass,
+    LiftConstantsToInitializersPass,
+    NameFixPass,
+    OutputFixPass,
+    RemoveUnusedNodesPass,
+)
+from onnxscript.optimizer import fold_constants
+from onnxscript.rewriter import RewritePass
+from onnxscript.rewriter.rules import common as rules
 from torch import Tensor, nn
 
 from service.errors import ArtifactError
@@ -26,6 +38,19 @@ from service.errors import ArtifactError
 OPSET = 20
 MAX_INLINE_BYTES = 1024 * 1024
 MAX_BATCH = 1024
+
+# What the optimizer of onnxscript does by itself takes two thirds of an export: its rule for slices that split a tensor
+# goes through the whole graph at every node. These are the rules of its that find something in these networks.
+SIMPLIFYING_RULES = (
+    rules.materialize_reshape_shape_rule,
+    rules.squeeze_reshape_1d_rule,
+    rules.no_op_transpose_rule,
+    rules.unsqueeze_unsqueeze_rule,
+    rules.remove_optional_bias_from_conv_rule,
+    rules.reshape_reshape_rule,
+    rules.fuse_pad_into_conv_rule,
+)
+SIMPLIFYING_ROUNDS = 2  # what a rule makes constant is folded in the round after it
 
 _DTYPES = {"F16": ir.DataType.FLOAT16, "F32": ir.DataType.FLOAT, "I64": ir.DataType.INT64}
 
@@ -115,9 +140,24 @@ def _optimize(model: ir.Model, parameters: list[ir.Value]) -> None:
         del model.graph.initializers[str(value.name)]
         value.const_value = None
         model.graph.inputs.append(value)
-    optimizer.optimize_ir(model)
+    _simplify(model)
     for value in parameters:
         model.graph.inputs.remove(value)
+
+
+def _simplify(model: ir.Model) -> None:
+    InlinePass()(model)
+    for _ in range(SIMPLIFYING_ROUNDS):
+        fold_constants(model, onnx_shape_inference=True)
+        RewritePass(SIMPLIFYING_RULES)(model)
+        RemoveUnusedNodesPass()(model)
+    Sequential(
+        LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        DeduplicateInitializersPass(),
+        CommonSubexpressionEliminationPass(),
+        OutputFixPass(),
+        NameFixPass(),
+    )(model)
 
 
 def _point_into(graph: ir.Graph, value: ir.Value, stored: StoredTensor, weights: Path, prefix: str) -> None:
