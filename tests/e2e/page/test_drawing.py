@@ -68,6 +68,11 @@ def test_the_eraser_takes_away_and_undo_and_redo_go_back_and_forth(sample: Playg
     sample.click("Redo")
     assert np.array_equal(sample.mask(), erased)
     expect(sample.button("Redo")).to_be_disabled()
+    sample.click("Undo")
+    expect(sample.button("Redo")).to_be_enabled()
+    sample.click("Brush")
+    sample.drag([(50, 450), (60, 450)])
+    expect(sample.button("Redo")).to_be_disabled()  # what was undone is of another mask
 
 
 def test_a_rectangle_is_filled_from_corner_to_corner(sample: Playground) -> None:
@@ -92,9 +97,14 @@ def test_with_alt_a_rectangle_takes_away(sample: Playground) -> None:
     assert drawn[:58].all()
 
 
-def test_a_lasso_is_filled_inside_its_outline(sample: Playground) -> None:
+@pytest.mark.parametrize(
+    "outline", [[(100, 100), (300, 100), (200, 300)], [(200, 300), (300, 100), (100, 100)]]
+)
+def test_a_lasso_is_filled_inside_its_outline_whichever_way_it_is_drawn(
+    sample: Playground, outline: list[tuple[float, float]]
+) -> None:
     sample.click("Lasso")
-    sample.drag([(100, 100), (300, 100), (200, 300)])
+    sample.drag(outline)
     drawn = sample.mask()
     assert drawn[105:120, 130:270].all()
     assert drawn[280, 195:205].all()
@@ -107,6 +117,7 @@ def test_invert_clear_and_what_they_did_undone(sample: Playground) -> None:
     drawn = sample.mask()
     sample.press("i")
     assert np.array_equal(sample.mask(), ~drawn)
+    assert sample.text("coverage") == f"{100 - drawn.mean() * 100:.1f} %"
     sample.press("Delete")
     assert sample.text("coverage") == "0 %"
     sample.press("Control+z", "Control+z")
@@ -162,6 +173,19 @@ def test_a_mask_that_was_saved_can_be_loaded_again(sample: Playground, tmp_path:
     sample.page.locator("#mask-file").set_input_files(saved)
     expect(sample.page.locator("#coverage")).not_to_have_text("0 %")
     assert np.array_equal(sample.mask(), drawn)
+
+
+def test_a_mask_is_read_as_the_service_reads_it(sample: Playground, tmp_path: Path) -> None:
+    """Gray from 128 up means fill, and what is transparent is kept whatever its colour."""
+    mask = Image.new("RGBA", (512, 512), (255, 255, 255, 0))
+    mask.paste((128, 128, 128, 255), (100, 200, 200, 400))
+    mask.paste((127, 127, 127, 255), (300, 200, 400, 400))
+    mask.save(tmp_path / "mask.png")
+    sample.page.locator("#mask-file").set_input_files(tmp_path / "mask.png")
+    expect(sample.page.locator("#coverage")).not_to_have_text("0 %")
+    expected = np.zeros((512, 512), np.bool_)
+    expected[200:400, 100:200] = True
+    assert np.array_equal(sample.mask(), expected)
 
 
 def test_a_mask_of_another_shape_is_refused_with_both_sizes(sample: Playground, tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_a_run_tells_its_steps_and_ends_with_a_picture_of_the_photo_s_size(page:
     steps = [int(found[1]) for text in told if (found := re.match(r"Step (\d) of 4$", text))]
     assert steps
     assert steps == sorted(steps)
+    assert max(steps) < 4, "after the last one it is not denoised any more"
     filled = page.result()
     with Image.open(Path("service/edge/playground/static/sample.jpg")) as before:
         assert (filled.size, filled.format) == (before.size, before.format)
@@ -158,6 +159,15 @@ def test_a_cancelled_run_is_cancelled_on_the_service(page: Playground, service_u
     page.run()
 
 
+def test_who_opens_another_picture_leaves_no_work_behind(page: Playground, service_url: str) -> None:
+    page.open_sample()
+    job = start(page, **LONG)
+    page.open_file(Path("examples/seabed.jpg"))
+    until(lambda: status(service_url, job) == "cancelled")
+    expect(page.button("Run")).to_be_visible()
+    expect(page.page.locator("#results")).to_be_hidden()
+
+
 def test_who_leaves_the_page_leaves_no_work_behind(
     open_page: Callable[..., Playground], service_url: str
 ) -> None:
@@ -186,12 +196,13 @@ def test_a_locked_seed_makes_the_same_picture_again(page: Playground) -> None:
     page.run()
     seed = page.page.get_by_label("Seed", exact=True).input_value()
     first = np.asarray(page.result())
-    page.click("Keep this seed")
-    page.click("Run")
-    expect(page.page.locator("#results")).to_be_visible()
-    expect(page.button("Run")).to_be_visible()
-    assert page.page.get_by_label("Seed", exact=True).input_value() == seed
-    assert np.array_equal(np.asarray(page.result()), first)
+    for is_kept in (True, False):
+        page.click("Keep this seed")
+        page.click("Run")
+        expect(page.button("Run")).to_be_hidden()
+        expect(page.button("Run")).to_be_visible()
+        assert (page.page.get_by_label("Seed", exact=True).input_value() == seed) is is_kept
+        assert np.array_equal(np.asarray(page.result()), first) is is_kept
 
 
 def test_the_filled_picture_can_be_edited_further(page: Playground) -> None:
