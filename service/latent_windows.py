@@ -1,5 +1,5 @@
 """A latent cell with its neighbours: what the map from latents to colours reads, where it is fitted and where it is
-used.
+used. Of the outermost cells it tells nothing: beside an autoencoder's padding they are another code.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ Array = npt.NDArray[np.float32]
 
 
 def latent_windows(latents: Array, kernel: int) -> Array:
-    """The windows of `kernel` x `kernel` cells (odd) around each cell of latents [C, h, w]: [C * kernel * kernel, h, w],
-    channels outermost, then rows. Beyond the edge the last cells are repeated.
+    """The windows of `kernel` x `kernel` cells (odd) around each cell of latents [C, h, w], channels outermost, then
+    rows: [C * kernel * kernel, h, w]. Beyond the edge the last cells are repeated.
     """
     channels, height, width = latents.shape
     reach = kernel // 2
@@ -21,3 +21,8 @@ def latent_windows(latents: Array, kernel: int) -> Array:
     windows = sliding_window_view(padded, (kernel, kernel), axis=(1, 2))  # [C, h, w, kernel, kernel]
     flat: Array = windows.transpose(0, 3, 4, 1, 2).reshape(channels * kernel * kernel, height, width)
     return flat
+
+
+def with_border_repeated(colors: Array) -> Array:
+    """Colours [3, h, w] with those of the outermost cells replaced by their inner neighbours'."""
+    return np.pad(colors[:, 1:-1, 1:-1], ((0, 0), (1, 1), (1, 1)), mode="edge")

@@ -21,7 +21,7 @@ from service.denoising import Array, LatentBatch, StepCoefficients, StepRows
 from service.engine.base import DeviceOutOfMemory, EngineInfo, EngineLimits, Tile
 from service.engine.out_of_memory import device_memory
 from service.engine.sampler import initial_noise
-from service.latent_windows import latent_windows
+from service.latent_windows import latent_windows, with_border_repeated
 
 logger = logging.getLogger(__name__)
 
@@ -261,7 +261,7 @@ def latent_colors(colors: LatentColors, latents: Array) -> Array:
     """The colours [3, h, w] of latents [4, h, w], in [-1, 1] as far as the map is right."""
     matrix, bias = np.array(colors.matrix, np.float32), np.array(colors.bias, np.float32)
     rgb: Array = np.tensordot(matrix, latent_windows(latents, colors.kernel), axes=1) + bias[:, None, None]
-    return rgb
+    return with_border_repeated(rgb)
 
 
 def mask_to_cells(mask: Array, downscale: int) -> Array:

@@ -7,24 +7,18 @@ fill that jumps at the hole's edge. What is left of the jump is therefore spread
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
-
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage, sparse
-from scipy.linalg import cho_solve_banded, cholesky_banded
+from scipy import ndimage
 
 from service.imaging.area import Floats
 from service.imaging.crops import LATENT_CELL
 from service.imaging.feather import dilated
+from service.imaging.membrane import Membrane
 from service.imaging.picture import Flags
 
 BAND = 3  # pixels at model scale, on either side of the hole's edge
 TRUE_EDGE = 0.8  # in [-1, 1]: a jump much larger is taken for an edge of the picture and kept
-
-Doubles = npt.NDArray[np.float64]
 
 
 def ring_shift(reference: Floats, generated: Floats, ring: Flags) -> Floats:
@@ -63,6 +57,7 @@ class ToneMembrane:
         near_outside, near_inside = (_near(band, cells) for band in (self._outside, self._inside))
         at_edge = _pooled(self._inside[None].astype(np.float32), cells)[0] > 0
         self._edge = at_edge & near_outside & near_inside
+        self._membrane = Membrane(self._edge)
 
     def field(self, reference: Floats, generated: Floats) -> Floats:
         """What to add to `generated` [3, s, s] so that it goes on inside the hole as `reference` ends where it is
@@ -76,39 +71,13 @@ class ToneMembrane:
         jumps = (outer - inner)[:, self._edge].T.astype(np.float64)  # [edge cells, 3]
         jumps *= np.exp(-np.square(jumps / TRUE_EDGE))
         size = (generated.shape[2], generated.shape[1])
-        channels = self._spread(jumps).T.reshape(3, cells, cells).astype(np.float32)
+        channels = self._membrane.spread(jumps).T.reshape(3, cells, cells).astype(np.float32)
         return np.stack(
             [
                 np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR))
                 for channel in channels
             ]
         )
-
-    def _spread(self, values: Doubles) -> Doubles:
-        """Values [k, C] of the edge's cells and the harmonic ones between them: [n * n, C]."""
-        fixed = self._edge.ravel()
-        solved = np.empty((fixed.size, values.shape[1]))
-        solved[fixed] = values
-        if not fixed.all():
-            solve, boundary = self._equations
-            solved[~fixed] = solve(-(boundary @ values))
-        return solved
-
-    @cached_property
-    def _equations(self) -> tuple[Callable[[Doubles], Doubles], sparse.csr_array]:
-        """Solves for the free cells, and how these hang on the edge's.
-
-        By a banded Cholesky factor, which is an array: SciPy never frees a SuperLU object that another thread drops.
-        """
-        fixed = self._edge.ravel()
-        inner = _laplacian(len(self._edge))[~fixed]
-        free = inner[:, ~fixed].tocoo()  # positive definite
-        rows, columns = free.coords
-        bands = np.zeros((int((rows - columns).max(initial=0)) + 1, free.shape[0]))
-        lower = rows >= columns
-        bands[(rows - columns)[lower], columns[lower]] = free.data[lower]
-        factor = cholesky_banded(bands, lower=True)
-        return lambda values: cho_solve_banded((factor, True), values), inner[:, fixed]
 
 
 def _near(band: Flags, cells: int) -> Flags:
@@ -131,10 +100,3 @@ def _pooled(values: Floats, cells: int) -> Floats:
     """Sums over latent cells: [C, s, s] -> [C, n, n]."""
     sums: Floats = values.reshape(len(values), cells, LATENT_CELL, cells, LATENT_CELL).sum(axis=(2, 4))
     return sums
-
-
-def _laplacian(side: int) -> sparse.csr_array:
-    """Of a grid of [side, side] cells, each joined to its four neighbours."""
-    line = sparse.diags([-np.ones(side - 1), -np.ones(side - 1)], [1, -1])
-    neighbours = sparse.kron(line, sparse.eye(side)) + sparse.kron(sparse.eye(side), line)
-    return sparse.csr_array(neighbours - sparse.diags(np.asarray(neighbours.sum(axis=1)).ravel()))

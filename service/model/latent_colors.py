@@ -27,7 +27,8 @@ def fit_latent_colors(encode: Encode, pictures: Iterable[Array], kernel: int = K
     """The map from windows of `kernel` x `kernel` cells with the least squared error over the cells of pictures
     [3, s, s] in [-1, 1].
 
-    By the normal equations, picture by picture: all cells of a few thousand photographs would not fit into memory.
+    Without the outermost cells (latent_windows.py). By the normal equations, picture by picture: all cells of a few
+    thousand photographs would not fit into memory.
     """
     columns: Doubles | None = None
     wanted: Doubles | None = None
@@ -47,7 +48,9 @@ def fit_latent_colors(encode: Encode, pictures: Iterable[Array], kernel: int = K
 
 
 def unexplained_share(colors: LatentColors, encode: Encode, pictures: Iterable[Array]) -> float:
-    """The part of the variance of the cells' colours that the map misses: 0 is exact, 1 no better than their mean."""
+    """The part of the variance of the inner cells' colours that the map misses: 0 is exact, 1 no better than their
+    mean.
+    """
     windows, wanted = map(
         np.concatenate, zip(*(_cells(encode, picture, colors.kernel) for picture in pictures), strict=True)
     )
@@ -80,10 +83,11 @@ def _smooth_noise(generator: np.random.Generator, size: int) -> Array:
 
 
 def _cells(encode: Encode, picture: Array, kernel: int) -> tuple[Doubles, Doubles]:
-    """The windows of latents [N, C * kernel ** 2] around a picture's cells, and their mean colours [N, 3]."""
+    """The windows of latents [N, C * kernel ** 2] around a picture's inner cells, and their mean colours [N, 3]."""
     latents = encode(picture[None])[0]  # [C, h, w]
     side = latents.shape[1]
     cell = picture.shape[1] // side
-    windows = latent_windows(latents, kernel).reshape(-1, side * side).T.astype(np.float64)
     means = picture.reshape(3, side, cell, side, cell).mean(axis=(2, 4), dtype=np.float64)  # [3, h, w]
-    return windows, means.reshape(3, -1).T
+    windows = latent_windows(latents, kernel).astype(np.float64)
+    inner_windows, inner_means = (values[:, 1:-1, 1:-1] for values in (windows, means))
+    return inner_windows.reshape(len(windows), -1).T, inner_means.reshape(3, -1).T

@@ -23,6 +23,8 @@ from service.tracing import is_traced
 from service.worker.answer import Answer
 from service.worker.scheduler import JobView
 
+PREVIEWED_CANDIDATE = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -102,9 +104,9 @@ class Item:
 
     @property
     def is_previewed(self) -> bool:
-        """Whether what its last step implied is to be shown: of the first candidate, every k-th step."""
+        """Whether what its last step implied is to be shown: of one candidate, every k-th step."""
         every = self.job.claim.job.params.preview
-        return self.candidate == 0 and every > 0 and self.done % every == 0
+        return self.candidate == PREVIEWED_CANDIDATE and every > 0 and self.done % every == 0
 
     @property
     def row(self) -> StepCoefficients:

@@ -16,6 +16,7 @@ from service.contracts import Preview, Progress
 from service.engine.base import Array
 from service.imaging.preview import PreviewCanvas
 from service.log_context import job_fields, log_fields
+from service.worker.batch import PREVIEWED_CANDIDATE
 
 if TYPE_CHECKING:
     from service.worker.batch import HeldJob
@@ -73,6 +74,9 @@ def _painted(request: _Request) -> bytes:
     job = request.job
     if job.canvas is None:
         job.canvas = PreviewCanvas(job.prepared_parts.retouch, color_match=job.claim.job.params.color_match)
+    refined = job.refined.get(PREVIEWED_CANDIDATE)
+    if refined is not None and not job.canvas.is_refined:
+        job.canvas.refine(refined.refinement.crops)
     for crop in sorted(request.parts):
         job.canvas.paint(crop, request.parts[crop]())
     return job.canvas.encoded()

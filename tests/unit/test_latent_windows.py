@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.latent_windows import latent_windows
+from service.latent_windows import latent_windows, with_border_repeated
 
 LATENTS = np.arange(2 * 4 * 4, dtype=np.float32).reshape(2, 4, 4)
 
@@ -26,3 +26,10 @@ def test_beyond_the_edge_the_last_cells_are_repeated(kernel: int) -> None:
     corner = latent_windows(LATENTS, kernel)[: kernel * kernel, 0, 0].reshape(kernel, kernel)
     middle = kernel // 2
     assert (corner[: middle + 1, : middle + 1] == LATENTS[0, 0, 0]).all()
+
+
+def test_the_outermost_cells_repeat_their_inner_neighbours() -> None:
+    repeated = with_border_repeated(LATENTS)
+    assert np.array_equal(repeated[:, 1:-1, 1:-1], LATENTS[:, 1:-1, 1:-1])
+    assert repeated[0, 0].tolist() == repeated[0, 1].tolist() == [5, 5, 6, 6]
+    assert repeated[0, :, -1].tolist() == [6, 6, 10, 10]

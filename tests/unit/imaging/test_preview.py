@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from service.contracts import Params
-from service.imaging.preview import LONGEST_SIDE, MOST_BYTES, PreviewCanvas
-from service.imaging.retouch import Retouch, prepare
+from service.imaging.preview import MOST_BYTES, PreviewCanvas
+from service.imaging.retouch import Retouch, prepare, refine
+from service.imaging.thumbnail import LONGEST_SIDE
 from service.imaging.tiles import Floats
 
 MODEL_SIZE = 64
@@ -41,9 +43,9 @@ def retouch_of(image: bytes, size: tuple[int, int], **params: Any) -> Retouch:
 
 
 def painted(retouch: Retouch, colors: Floats = MAGENTA) -> Image.Image:
-    """The preview with the same colours in every crop."""
+    """The preview with the same colours in every crop of the first pass."""
     canvas = PreviewCanvas(retouch, color_match=False)
-    for crop in range(len(retouch.boxes)):
+    for crop in range(len(retouch.crops)):
         canvas.paint(crop, colors)
     return Image.open(io.BytesIO(canvas.encoded()))
 
@@ -64,11 +66,87 @@ def test_it_is_the_whole_photo_small_with_the_colours_in_its_hole(size: tuple[in
     assert np.abs(pixels - expected)[outside].max() < TOLERANCE
 
 
-def test_a_crop_that_has_not_begun_shows_the_photo() -> None:
-    size = (96, 80)
-    canvas = PreviewCanvas(retouch_of(encoded(ramp(size)), size), color_match=False)
+def with_object(size: tuple[int, int]) -> Image.Image:
+    """The ramp with something black in its middle ninth, a little smaller than the hole."""
+    photo = ramp(size)
+    width, height = size
+    photo.paste((0, 0, 0), (width // 3 + 2, height // 3 + 2, 2 * width // 3 - 2, 2 * height // 3 - 2))
+    return photo
+
+
+@pytest.mark.parametrize("size", [(96, 80), (1600, 900)])
+def test_a_hole_that_has_not_begun_goes_on_as_what_is_around_it_and_shows_no_object(
+    size: tuple[int, int],
+) -> None:
+    canvas = PreviewCanvas(retouch_of(encoded(with_object(size)), size, dilate=4), color_match=False)
     pixels = np.asarray(Image.open(io.BytesIO(canvas.encoded())), np.int16)
-    assert np.abs(pixels - np.asarray(ramp(size), np.int16)).max() < TOLERANCE
+    expected = np.asarray(ramp(size).resize(canvas.size, Image.Resampling.BOX), np.int16)
+    assert np.abs(pixels - expected).max() < 2 * TOLERANCE
+
+
+def test_a_photo_that_is_all_hole_begins_as_grey() -> None:
+    size = (96, 80)
+    mask = encoded(Image.new("L", size, 255))
+    retouch = prepare(encoded(ramp(size)), mask, Params(), model_size=MODEL_SIZE, max_pixels=50_000_000)
+    pixels = np.asarray(Image.open(io.BytesIO(PreviewCanvas(retouch, color_match=True).encoded())), np.int16)
+    assert np.abs(pixels - 128).max() < TOLERANCE
+
+
+def long_hole() -> Retouch:
+    """A grey photo whose hole takes several crops, side by side."""
+    size = (400, 64)
+    mask = encoded(Image.new("L", size, 255))
+    params = Params(dilate=0, feather=0, context=0)
+    photo = encoded(Image.new("RGB", size, (128, 128, 128)))
+    return prepare(photo, mask, params, model_size=MODEL_SIZE, max_pixels=50_000_000)
+
+
+def test_overlapping_crops_fade_into_each_other_in_whatever_order_they_are_painted() -> None:
+    retouch = long_hole()
+    count = len(retouch.boxes)
+    assert count > 2
+    seen = []
+    for order in (range(count), reversed(range(count))):
+        canvas = PreviewCanvas(retouch, color_match=False)
+        for crop in order:
+            canvas.paint(crop, np.full((3, CELLS, CELLS), 0.5 if crop % 2 else -0.5, np.float32))
+        seen.append(np.asarray(Image.open(io.BytesIO(canvas.encoded())), np.int16)[20, :, 0])
+    assert np.array_equal(seen[0], seen[1])
+    assert np.ptp(seen[0]) > 100
+    assert np.abs(np.diff(seen[0])).max() < 60, "a hard edge is twice as high"
+
+
+def test_a_hole_that_is_looked_at_twice_shows_its_first_fill_before_the_second_begins() -> None:
+    size = (1000, 800)
+    photo = with_object(size)
+    mask = Image.new("L", size)
+    mask.paste(255, (100, 100, 900, 700))
+    params = Params(dilate=0, feather=0, color_match=False)
+    retouch = prepare(encoded(photo), encoded(mask), params, model_size=MODEL_SIZE, max_pixels=50_000_000)
+    assert retouch.refines
+    fills = np.full((len(retouch.crops), 3, MODEL_SIZE, MODEL_SIZE), 0.4, np.float32)
+    fills[:, 0, :, MODEL_SIZE // 2 :] = -0.4  # less red at the right
+    canvas = PreviewCanvas(retouch, color_match=False)
+    canvas.refine(refine(retouch, fills, params).crops)
+    pixels = np.asarray(Image.open(io.BytesIO(canvas.encoded())), np.int16)
+    assert np.abs(pixels[102, 64] - 178).max() < TOLERANCE
+    assert np.abs(pixels[102, 192] - [76, 178, 178]).max() < TOLERANCE
+
+
+def test_a_fine_tile_takes_the_tone_of_the_first_fill() -> None:
+    size = (1000, 800)
+    mask = Image.new("L", size)
+    mask.paste(255, (100, 100, 900, 700))
+    params = Params(dilate=0, feather=0)
+    photo = encoded(Image.new("RGB", size, (200, 100, 50)))
+    retouch = prepare(photo, encoded(mask), params, model_size=MODEL_SIZE, max_pixels=50_000_000)
+    fills = np.stack([crop.image for crop in retouch.crops])
+    canvas = PreviewCanvas(retouch, color_match=True)
+    canvas.refine(refine(retouch, fills, params).crops)
+    for crop in range(len(retouch.crops), len(retouch.boxes)):
+        canvas.paint(crop, MAGENTA)
+    pixels = np.asarray(Image.open(io.BytesIO(canvas.encoded())), np.int16)
+    assert np.abs(pixels[40:160, 40:200] - [200, 100, 50]).max() < TOLERANCE
 
 
 def test_what_is_right_in_the_latents_is_right_in_the_picture() -> None:
@@ -118,7 +196,8 @@ def test_it_stays_small_whatever_the_photo() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
     retouch = retouch_of(encoded(Image.fromarray(noise)), (1024, 1024))
     canvas = PreviewCanvas(retouch, color_match=False)
-    canvas._photo = np.asarray(Image.fromarray(noise).crop((0, 0, 256, 256)), np.float32)  # not averaged
+    photo = np.asarray(Image.fromarray(noise).crop((0, 0, 256, 256)), np.float32)  # not averaged
+    canvas._thumbnail = replace(canvas._thumbnail, photo=photo)
     assert len(canvas.encoded()) < 1.5 * MOST_BYTES
 
 

@@ -84,7 +84,7 @@ def test_the_equations_of_a_hole_are_factorised_once_for_all_its_fills(
         calls.append(bands.shape)
         return cholesky_banded(bands, **options)
 
-    monkeypatch.setattr("service.imaging.tone.cholesky_banded", counted)
+    monkeypatch.setattr("service.imaging.membrane.cholesky_banded", counted)
     hole = hole_of(16, 16, 48, 48)
     membrane = ToneMembrane(hole, ~hole)
     fields = [membrane.field(ramp(-0.3, 0.3), even(level)) for level in (0.0, 0.1, 0.2)]
