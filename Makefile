@@ -13,7 +13,7 @@ PIP_AUDIT_VERSION := 2.9.0
 SERVING := $(VENV)/.serving
 EVERYTHING := $(VENV)/.everything
 # Tests of functions and networks, which leave each other alone; those of servers and deadlines run one after the other.
-SIDE_BY_SIDE := tests/unit tests/training
+SIDE_BY_SIDE := tests/unit tests/training tests/parity tests/deploy tests/integration/models tests/integration/formats
 INSTALL := VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt \
 	--build-constraint constraints.txt --editable
 

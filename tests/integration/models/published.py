@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import torch
@@ -13,15 +12,8 @@ from service.model.unet import MoebiusUNet
 from service.model.vae import AutoencoderKL
 from tests.small_model import UNET, fill
 
-GOLDEN = Path(__file__).resolve().parents[2] / "data" / "golden"
 WEIGHTS = "diffusion_pytorch_model.bin"
 TINY_VAE = AutoencoderKLConfig(channels=(8, 8, 8, 8), layers_per_level=1, norm_groups=4, scaling_factor=0.5)
-
-
-def write_tiny_unet(folder: Path) -> None:
-    """The tiny golden network's own file."""
-    folder.mkdir(parents=True)
-    shutil.copy(GOLDEN / "moebius_tiny.bin", folder / WEIGHTS)
 
 
 def write_small_unet(folder: Path) -> None:

@@ -11,17 +11,17 @@ import pytest
 
 from service.artifacts import verify
 from service.engine.selection import open_engine
-from service.model.config import TINY
 from service.settings import Settings
 from tests.integration.models.hub_server import COMMIT, serve_hub
-from tests.integration.models.published import write_tiny_unet, write_vae
+from tests.integration.models.published import write_small_unet, write_vae
+from tests.small_model import UNET
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Path:
-    """The repositories as published, with the tiny golden network as one of the variants."""
+    """The repositories as published, with a small network as one of the variants."""
     root = tmp_path / "hub"
-    write_tiny_unet(root / "hustvl/Moebius/ft_places2")
+    write_small_unet(root / "hustvl/Moebius/ft_places2")
     write_vae(root / "hustvl/PixelHacker/vae")
     (root / "hustvl/PixelHacker/README.md").write_text("# No licence is stated here\n")
     (root / "hustvl/Moebius/README.md").write_text("---\nlicense: apache-2.0\n---\n# Moebius\n")
@@ -52,8 +52,8 @@ def test_a_published_model_is_fetched_imported_verified_and_served(hub: Path, tm
     assert done.returncode == 0, done.stderr
     assert "Licence: apache-2.0 (model card of hustvl/Moebius); autoencoder: not stated" in done.stdout
     manifest = verify(tmp_path / "store" / "moebius-places2")
-    assert manifest.config["unet"] == TINY.to_dict()
-    assert manifest.image_size == 128
+    assert manifest.config["unet"] == UNET.to_dict()
+    assert manifest.image_size == 64
     assert manifest.licence.startswith("apache-2.0")
     assert f"hustvl/Moebius/ft_places2 at {COMMIT}" in manifest.source
     settings = Settings(
