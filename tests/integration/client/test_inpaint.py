@@ -46,6 +46,8 @@ def test_a_hole_is_filled_and_everything_about_it_is_told(kind: Kind, server: st
 def test_candidates_come_in_the_order_of_their_seeds(kind: Kind, server: str) -> None:
     result = inpaint(kind, server, n=3, seed=5)
     assert result.seeds == (5, 6, 7)
+    assert len({bytes(candidate) for candidate in result.candidates}) == 3
+    assert bytes(result) == bytes(result.candidates[0])
     assert all(decode(bytes(candidate)).size == decode(PHOTO).size for candidate in result.candidates)
 
 

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from service.contracts import Failure, Progress, Result, ServedModel, WorkerRegistration
+from service.contracts import Failure, Params, Progress, Result, ServedModel, WorkerRegistration
 from service.edge.listener import bind
 from service.edge.server import Addresses, edge_server
 from service.errors import InpaintError
 from service.imaging import retouch
 from service.imaging.effective_mask import effective_mask_file
+from service.imaging.encode import EncodedPicture
 from service.queue.consumer import Claim, QueueConsumer
 from service.settings import Settings
 
@@ -110,8 +111,7 @@ class FlatWorker:
             model_size=MODEL_SIZE,
             max_pixels=self.settings.max_pixels,
         )
-        flat = np.zeros((len(work.tiles), 3, MODEL_SIZE, MODEL_SIZE), np.float32)
-        encoded = [retouch.finish(work, flat, params) for _ in range(params.n)]
+        encoded = [self._candidate(work, params, index) for index in range(params.n)]
         return Result(
             pictures=tuple(picture.data for picture in encoded),
             content_type=encoded[0].content_type,
@@ -122,6 +122,12 @@ class FlatWorker:
             notes=(*encoded[0].notes, *self.notes),
             effective_mask=effective_mask_file(work) if params.effective_mask else None,
         )
+
+    def _candidate(self, work: retouch.Retouch, params: Params, index: int) -> EncodedPicture:
+        """The first in the tone of the photo, the others each in one of its own: no two are the same file."""
+        flat = np.full((len(work.tiles), 3, MODEL_SIZE, MODEL_SIZE), index / 16, np.float32)
+        own_tone = params.model_copy(update={"color_match": params.color_match and index == 0})
+        return retouch.finish(work, flat, own_tone)
 
 
 @contextmanager

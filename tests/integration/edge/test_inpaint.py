@@ -111,6 +111,7 @@ def test_other_spellings_of_base64_are_taken(client: httpx.Client, spell: Any) -
 def test_candidates_come_together_with_their_seeds(client: httpx.Client) -> None:
     body = client.post(ROUTE, files=FILES, data={"n": "3", "seed": "10"}, headers=AS_JSON).json()
     assert [picture["seed"] for picture in body["pictures"]] == [10, 11, 12]
+    assert len({picture["data"] for picture in body["pictures"]}) == 3
 
 
 def test_every_parameter_reaches_the_worker_as_it_was_sent(client: httpx.Client, worker: FlatWorker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -83,6 +84,8 @@ def test_candidates_are_fetched_together_or_one_by_one(client: httpx.Client) -> 
     assert [picture["seed"] for picture in pictures] == [10, 11, 12]
     second = client.get(result, params={"candidate": 1})
     assert second.headers["x-seed"] == "11"
+    assert second.content == b64decode(pictures[1]["data"])
+    assert len({picture["data"] for picture in pictures}) == 3
     assert decode(second.content).size == SIZE
     assert "candidate=0" in problem_of(client.get(result), "not_acceptable")
     assert "has 3" in problem_of(client.get(result, params={"candidate": 3}), "invalid_parameter")

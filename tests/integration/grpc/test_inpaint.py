@@ -37,6 +37,7 @@ async def test_the_hole_of_a_photo_is_filled(stub: Stub) -> None:
     answer = await stub.Inpaint(inpaint_request(params=pb.Params(seed=7, n=2)))
     assert [info.seed for info in answer.result.pictures] == [7, 8]
     assert [info.size for info in answer.result.pictures] == [len(data) for data in answer.pictures]
+    assert answer.pictures[0] != answer.pictures[1]
     assert answer.result.pictures[0].content_type == "image/png"
     assert answer.result.model == "moebius-nano"
     assert answer.result.stage_seconds["decode"] > 0

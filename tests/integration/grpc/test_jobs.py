@@ -44,6 +44,7 @@ async def test_a_job_is_submitted_watched_and_fetched(stub: Stub, worker: FlatWo
     assert found.result.job_id == submitted.id
     assert [info.seed for info in found.result.pictures] == [5, 6]
     assert [decode(picture).size for picture in found.pictures] == [SIZE, SIZE]
+    assert found.pictures[0] != found.pictures[1]
 
 
 async def test_watching_goes_on_after_the_last_event_seen(stub: Stub, worker: FlatWorker) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import numpy as np
@@ -99,6 +100,7 @@ def test_several_pictures_differ_by_seed_alone(openai_client: openai.OpenAI) -> 
     answer = edited(openai_client, n=3)
     assert answer.data is not None
     assert [picture_of(answer, index).size for index in range(3)] == [SIZE] * 3
+    assert len({image.b64_json for image in answer.data}) == 3
 
 
 def test_a_url_is_absolute_and_needs_no_key(openai_client: openai.OpenAI) -> None:
@@ -107,10 +109,11 @@ def test_a_url_is_absolute_and_needs_no_key(openai_client: openai.OpenAI) -> Non
     urls = [image.url for image in answer.data]
     assert all(url is not None and url.startswith("http://127.0.0.1:") for url in urls)
     assert all(image.b64_json is None for image in answer.data)
-    for url in urls:
-        fetched = httpx.get(str(url))
-        assert fetched.headers["content-type"] == "image/png"
-        assert decode(fetched.content).size == SIZE
+    fetched = [httpx.get(str(url)) for url in urls]
+    assert fetched[0].content != fetched[1].content
+    for each in fetched:
+        assert each.headers["content-type"] == "image/png"
+        assert decode(each.content).size == SIZE
     assert httpx.get(str(urls[1])[:-1] + "2").status_code == 422
     guessed = httpx.get(str(urls[0]).rpartition("-")[0] + f"-{'0' * 32}/0")
     assert (guessed.status_code, guessed.json()["code"]) == (404, "job_not_found")
@@ -136,10 +139,21 @@ def test_a_list_of_images_works_and_all_but_the_first_are_named_as_unused(
     openai_client: openai.OpenAI,
 ) -> None:
     assert picture_of(edited(openai_client, image=[named(PHOTO)])).size == SIZE
+    other = encode(Image.new("RGB", (40, 30)))
     raw = openai_client.images.with_raw_response.edit(
-        image=[named(PHOTO), named(JPEG, "other.jpg")], mask=named(ALPHA_MASK), prompt=PROMPT
+        image=[named(PHOTO), named(other, "other.png")], mask=named(ALPHA_MASK), prompt=PROMPT
     )
     assert "image[1:]" in raw.headers["x-ignored-fields"]
+    assert picture_of(raw.parse()).size == SIZE
+
+
+def test_a_key_that_is_sent_again_is_the_same_edit(openai_client: openai.OpenAI, worker: FlatWorker) -> None:
+    """Each try of OpenAI's client sends the key that it was given: what is asked twice is done once."""
+    claimed = len(worker.claims)
+    key = {"Idempotency-Key": uuid4().hex}
+    first, second = (edited(openai_client, extra_headers=key) for _ in range(2))
+    assert picture_of(first).tobytes() == picture_of(second).tobytes()
+    assert len(worker.claims) == claimed + 1
 
 
 def test_what_is_taken_and_not_used_is_named(openai_client: openai.OpenAI) -> None:

@@ -69,7 +69,9 @@ def test_the_worker_is_asked_for_as_many_previews_as_there_are_partial_images(
 
 
 def test_every_picture_of_several_is_completed(openai_client: openai.OpenAI) -> None:
-    assert [event.type for event in streamed(openai_client, n=2)] == ["image_edit.completed"] * 2
+    events = list(streamed(openai_client, n=2))
+    assert [event.type for event in events] == ["image_edit.completed"] * 2
+    assert events[0].b64_json != events[1].b64_json
 
 
 def test_what_is_not_used_is_named_before_the_stream(client: httpx.Client) -> None:
