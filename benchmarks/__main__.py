@@ -32,6 +32,7 @@ NAMES = {
     "independence": "a picture alone and in every company",
     "autoencoder": "what encoding and decoding with the VAE takes, and what half precision changes",
     "overlap": "the VAE beside the step loop against instead of it",
+    "previews": "what the previews of a job cost the others, and their bytes",
     "samplers": "how far few steps end from many, by sampler and spacing, and what a picture takes",
     "seams": "seam, tone and sharpness of fills beside the plain ways",
     "large": "large photographs: crops, seconds and memory",

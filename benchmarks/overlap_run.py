@@ -108,7 +108,7 @@ def run(
     ]
     neighbour = Arrival(0.0, neighbour_steps, NEIGHBOUR_SEED)
     waiting = [Arrival(0.0, newcomer_steps, seed) for seed in range(backlog)]
-    with queue_server() as url, _worker(url, settings, device) as steps_at:
+    with queue_server() as url, worker_thread(url, settings, device) as steps_at:
         served = asyncio.run(serve_all(url, settings, payload, [neighbour, *newcoming]))
         gaps = [after - before for before, after in pairwise(steps_at[:neighbour_steps])]
         done = asyncio.run(serve_all(url, settings, payload, waiting))
@@ -117,7 +117,7 @@ def run(
 
 
 @contextmanager
-def _worker(url: str, settings: Settings, device: Device) -> Iterator[list[float]]:
+def worker_thread(url: str, settings: Settings, device: Device) -> Iterator[list[float]]:
     """A worker in a thread; the list grows by the time of each step's end."""
     registration = registration_of(settings, device.engine, device.profile)
     consumer = QueueConsumer(url, settings, registration)
