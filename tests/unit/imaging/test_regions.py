@@ -160,6 +160,15 @@ def test_resize_shows_the_whole_picture_in_one_square() -> None:
     assert region.crops == (Crop(Box(0, 0, 700, 400), Box(10, 10, 620, 320), 700),)
 
 
+def test_a_small_picture_is_never_stretched_to_the_models_size() -> None:
+    (region,) = plan_regions(mask_of(100, 80, (10, 10, 50, 50)), model_size=MODEL, strategy=Strategy.RESIZE)
+    assert [(crop.box, crop.side) for crop in region.crops] == [(Box(0, 0, 100, 80), MODEL)]
+
+
+def test_a_hole_three_times_as_long_as_thick_is_seen_as_a_whole() -> None:
+    assert len(crops_of(mask_of(2_048, 2_048, (600, 900, 1_200, 1_100)))) == 1
+
+
 @pytest.mark.parametrize("model_size", [32, 64, 256])
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
