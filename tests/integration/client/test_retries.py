@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from moebius_client import (
     ConnectionFailed,
     InvalidPicture,
     JobEvent,
+    JobNotFound,
     Overloaded,
     Retry,
     ServiceError,
@@ -89,6 +91,27 @@ def test_a_watch_that_is_cut_goes_on_after_the_last_event(
     watches = proxy.came("GET", "/events")
     assert "Last-Event-ID" not in watches[0].headers
     assert watches[-1].headers["Last-Event-ID"] in {event.id for event in kept}
+
+
+def lost(code: str) -> bytes:
+    """What a service says that knows nothing of a job any more."""
+    return json.dumps({"code": code, "detail": "It is lost.", "status": 404}).encode()
+
+
+@pytest.mark.parametrize("code", ["job_not_found", "queue_lost"])
+def test_a_job_that_the_service_has_lost_is_sent_once_more(kind: Kind, proxy: FaultyProxy, code: str) -> None:
+    proxy.plan("GET", "/events", refused(404, body=lost(code)))
+    assert decode(inpaint(kind, proxy.url, retry=QUICK).data).size == decode(PHOTO).size
+    sent = proxy.came("POST", "/jobs")
+    assert len(sent) == 2
+    assert len({seen.headers["Idempotency-Key"] for seen in sent}) == 1
+
+
+def test_a_job_that_is_lost_again_is_not_sent_for_ever(kind: Kind, proxy: FaultyProxy) -> None:
+    proxy.plan("GET", "/events", *[refused(404, body=lost("job_not_found"))] * 2)
+    with pytest.raises(JobNotFound, match="It is lost"):
+        inpaint(kind, proxy.url, retry=QUICK)
+    assert len(proxy.came("POST", "/jobs")) == 2
 
 
 def test_what_the_client_did_wrong_is_not_sent_again(kind: Kind, proxy: FaultyProxy) -> None:
