@@ -297,6 +297,7 @@ def test_a_color_key_stays_and_no_filled_pixel_becomes_transparent(
 ) -> None:
     image = flat(mode, 0)
     image.paste(key, (0, 0, 40, 80))
+    image.paste(key, (48, 40, 52, 44))  # a clear island in the hole
     source = encoded(image, transparency=key)
     color = (
         200 / 127.5 - 1,
