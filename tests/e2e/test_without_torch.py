@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,13 @@ pytestmark = pytest.mark.slow
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scripts' folder of a new environment that has what the extra `cpu` brings and nothing else."""
     folder = tmp_path_factory.mktemp("clean") / "venv"
-    venv.create(folder, with_pip=True)
+    uv, pinned = str(Path(sys.prefix) / "bin" / "uv"), str(ROOT / "constraints.txt")
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
     python = folder / "bin" / "python"
-    constraints = (
-        ["--constraint", str(ROOT / "constraints.txt")] if (ROOT / "constraints.txt").exists() else []
-    )
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *constraints]
-    subprocess.run([*install, f"{ROOT}[cpu]"], check=True)
+    # With the files that `make` has fetched, and compiling none beforehand: pip takes minutes where cores are busy.
+    install = [uv, "pip", "install", "--quiet", "--python", str(python)]
+    constraints = ["--constraint", pinned, "--build-constraint", pinned]
+    subprocess.run([*install, *constraints, f"{ROOT}[cpu]"], check=True)
     return python.parent
 
 
@@ -81,6 +80,53 @@ def test_models_verify_there_and_making_one_says_what_to_install(
     assert exported.returncode == 1
     assert "needs torch" in exported.stderr
     assert "moebius[cpu,export]" in exported.stderr
+
+
+def test_what_is_not_python_is_installed_too(scripts: Path, tmp_path: Path) -> None:
+    """The page, the queue's scripts, the built-in models, the marker for type checkers."""
+    tell = "from importlib.metadata import files; print(*files('moebius'), sep='\\n')"
+    installed = set(run_clean(scripts / "python", "-c", tell, cwd=tmp_path).stdout.splitlines())
+    packaged = {
+        f"{prefix}{path.relative_to(folder.parent).as_posix()}"
+        for prefix, folder in (
+            ("", ROOT / "service"),
+            ("", ROOT / "moebius_client"),
+            ("service/", ROOT / "model_store"),
+        )
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert packaged - installed == set()
+    for name in (
+        "moebius_client/py.typed",
+        "service/edge/playground/static/index.html",
+        "service/model_store/moebius-nano/manifest.json",
+        "service/pb/moebius/v1/inpaint_pb2.py",
+        "service/queue/lua/submit.lua",
+    ):
+        assert name in installed
+    assert not [
+        name for name in installed if name.startswith(("tests/", "training/", "benchmarks/", "docs/"))
+    ]
+
+
+def test_the_page_is_served_from_what_is_installed(scripts: Path, tmp_path: Path) -> None:
+    """With the client of that installation, which finds no checkout either."""
+    program = """
+import asyncio, httpx, service.edge.playground.routes as page
+from fastapi import FastAPI
+app = FastAPI()
+app.include_router(page.router)
+async def ask():
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://page") as client:
+        for path in ("/", "/playground/main.js", "/playground/sample.jpg"):
+            print((await client.get(path)).status_code, page.__file__)
+asyncio.run(ask())
+"""
+    told = run_clean(scripts / "python", "-c", program, cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert [line.split()[0] for line in told.stdout.splitlines()] == ["200", "200", "200"]
+    assert str(ROOT) not in told.stdout
 
 
 def test_this_test_runs_where_torch_is() -> None:
