@@ -75,11 +75,13 @@ def params_of(client: httpx.Client, worker: FlatWorker, **fields: Any) -> Params
     return worker.claims[-1].job.params
 
 
-def test_the_web_clients_request_is_answered_with_a_picture_and_its_seed(client: httpx.Client) -> None:
+def test_the_web_clients_request_is_answered_with_a_picture_and_its_seed(
+    client: httpx.Client, worker: FlatWorker
+) -> None:
     answer = client.post(ROUTE, json=WEB_CLIENT)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "image/png"
-    assert int(answer.headers["x-seed"]) >= 0
+    assert int(answer.headers["x-seed"]) == worker.claims[-1].job.params.seed
     after, before = np.array(decode(answer.content)), np.array(photo())
     assert after.shape == before.shape
     assert (after[:10] == before[:10]).all()
@@ -117,7 +119,22 @@ def test_the_fields_that_mean_something_reach_the_worker(client: httpx.Client, w
 def test_a_way_to_handle_large_pictures_is_the_nearest_of_ours(
     client: httpx.Client, worker: FlatWorker, name: str, strategy: Strategy
 ) -> None:
-    assert params_of(client, worker, hd_strategy=name).strategy is strategy
+    params = params_of(client, worker, hd_strategy=name, hd_strategy_crop_margin=64)
+    assert params.strategy is strategy
+    assert params.context == (64 if name == "Crop" else None), "the margin is of crops alone"
+
+
+@pytest.mark.parametrize(("name", "sampler"), [("DDIM", Sampler.DDIM), ("UniPC", Sampler.DDIM)])
+def test_a_sampler_that_is_not_known_is_the_usual_one(
+    client: httpx.Client, worker: FlatWorker, name: str, sampler: Sampler
+) -> None:
+    assert params_of(client, worker, sd_sampler=name).sampler is sampler
+
+
+def test_what_can_not_be_had_otherwise_is_named(client: httpx.Client) -> None:
+    sent = PICTURES | {"sd_keep_unmasked_area": False, "sd_sampler": "UniPC"}
+    told = client.post(ROUTE, json=sent).headers["x-ignored-fields"]
+    assert told == "sd_keep_unmasked_area, sd_sampler"
 
 
 def test_its_defaults_for_other_networks_mean_the_models_own(

@@ -156,12 +156,15 @@ def test_a_key_that_is_sent_again_is_the_same_edit(openai_client: openai.OpenAI,
     assert len(worker.claims) == claimed + 1
 
 
-def test_what_is_taken_and_not_used_is_named(openai_client: openai.OpenAI) -> None:
+@pytest.mark.parametrize("model", ["gpt-image-1", "gpt-image-1-mini", "chatgpt-image-latest", "dall-e-2"])
+def test_what_is_taken_and_not_used_is_named(
+    openai_client: openai.OpenAI, worker: FlatWorker, model: str
+) -> None:
     raw = openai_client.images.with_raw_response.edit(
         image=named(PHOTO),
         mask=named(ALPHA_MASK),
         prompt=PROMPT,
-        model="gpt-image-1",
+        model=model,
         size="1024x1024",
         quality="high",
         background="opaque",
@@ -174,6 +177,7 @@ def test_what_is_taken_and_not_used_is_named(openai_client: openai.OpenAI) -> No
         *("prompt", "model", "size", "quality", "background", "input_fidelity", "user", "output_compression")
     }
     assert raw.headers["x-model"] == SERVED.name
+    assert int(raw.headers["x-seed"]) == worker.claims[-1].job.params.seed
     assert raw.headers["x-request-id"] == raw.headers["x-job-id"]
 
 

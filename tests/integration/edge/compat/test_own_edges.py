@@ -41,6 +41,9 @@ def test_overload_is_a_rate_limit_that_says_when_to_come_back(queue_url: str) ->
         httpx.post(f"{url}/v1/jobs", files={"image": ("p", PHOTO), "mask": ("m", MASK)}).raise_for_status()
         with pytest.raises(openai.RateLimitError) as refused:
             edited(client)
+        of_iopaint = httpx.post(f"{url}{ROUTE}", json=PICTURES)
+    assert (of_iopaint.status_code, of_iopaint.json()["error"]) == (429, "queue_full")
+    assert int(of_iopaint.headers["retry-after"]) >= 1
     assert int(refused.value.response.headers["retry-after"]) >= 1
     assert (refused.value.code, refused.value.type) == ("queue_full", "rate_limit_error")
 
