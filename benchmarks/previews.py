@@ -10,7 +10,7 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -30,6 +30,7 @@ from service.settings import Settings
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 WATCHED = ("seabed.jpg", "seabed-mask.png")  # 512 x 512
 WATCHED_CROPS = 3
+PLACES = WATCHED_CROPS + 1
 NEIGHBOUR_SIDE = 128
 WITHOUT, WITH_ALL = 0, 1  # of the parameter `preview`
 WARM_UP_STEPS = 2  # that the neighbour may be alone in, or that one of both joins in
@@ -81,7 +82,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace) -> PreviewsReport:
     """Both settings in every round, in turns; one more round before them warms up and is not counted."""
     hardware = hardware_line()
-    device = real_device(options.model, options.backend, options.device)
+    device = _with_places(real_device(options.model, options.backend, options.device))
     runs: dict[int, list[Run]] = {WITHOUT: [], WITH_ALL: []}
     for number in range(options.rounds + 1):
         for preview in (WITHOUT, WITH_ALL) if number % 2 else (WITH_ALL, WITHOUT):
@@ -98,6 +99,11 @@ def measure(options: argparse.Namespace) -> PreviewsReport:
         preview_bytes=Spread.of([float(size) for size in sizes]),
         rows=[_row(preview, some, runs[WITHOUT]) for preview, some in runs.items()],
     )
+
+
+def _with_places(device: Device) -> Device:
+    """The device with a place for every crop of both jobs: on its own it might take them one after the other."""
+    return replace(device, profile=replace(device.profile, chosen=PLACES, sizes=(PLACES,)))
 
 
 def _row(preview: int, mine: Sequence[Run], without: Sequence[Run]) -> Row:

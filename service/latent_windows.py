@@ -4,11 +4,16 @@ used. Of the outermost cells it tells nothing: beside an autoencoder's padding t
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+Float = TypeVar("Float", np.float32, np.float64)
+
 Array = npt.NDArray[np.float32]
+BORDER = 2  # cells on each side that are another code, of the built-in autoencoder: those of a 16-pixel frame
 
 
 def latent_windows(latents: Array, kernel: int) -> Array:
@@ -25,4 +30,17 @@ def latent_windows(latents: Array, kernel: int) -> Array:
 
 def with_border_repeated(colors: Array) -> Array:
     """Colours [3, h, w] with those of the outermost cells replaced by their inner neighbours'."""
-    return np.pad(colors[:, 1:-1, 1:-1], ((0, 0), (1, 1), (1, 1)), mode="edge")
+    border = _border(colors)
+    return np.pad(without_border(colors), ((0, 0), (border, border), (border, border)), mode="edge")
+
+
+def without_border(cells: npt.NDArray[Float]) -> npt.NDArray[Float]:
+    """Cells [C, h, w] without the outermost ones."""
+    border = _border(cells)
+    return cells[:, border : cells.shape[1] - border, border : cells.shape[2] - border]
+
+
+def _border(cells: npt.NDArray[Float]) -> int:
+    """BORDER, or less where a tiny crop would have nothing left."""
+    _, height, width = cells.shape
+    return min(BORDER, (min(height, width) - 1) // 2)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from service.artifacts import LatentColors
 from service.denoising import Array
-from service.latent_windows import latent_windows
+from service.latent_windows import latent_windows, without_border
 
 KERNEL = 5  # cells: an autoencoder spreads a cell's colour over its neighbours
 PATTERNS = 4
@@ -89,5 +89,5 @@ def _cells(encode: Encode, picture: Array, kernel: int) -> tuple[Doubles, Double
     cell = picture.shape[1] // side
     means = picture.reshape(3, side, cell, side, cell).mean(axis=(2, 4), dtype=np.float64)  # [3, h, w]
     windows = latent_windows(latents, kernel).astype(np.float64)
-    inner_windows, inner_means = (values[:, 1:-1, 1:-1] for values in (windows, means))
+    inner_windows, inner_means = map(without_border, (windows, means))
     return inner_windows.reshape(len(windows), -1).T, inner_means.reshape(3, -1).T

@@ -29,7 +29,14 @@ def test_beyond_the_edge_the_last_cells_are_repeated(kernel: int) -> None:
 
 
 def test_the_outermost_cells_repeat_their_inner_neighbours() -> None:
-    repeated = with_border_repeated(LATENTS)
-    assert np.array_equal(repeated[:, 1:-1, 1:-1], LATENTS[:, 1:-1, 1:-1])
-    assert repeated[0, 0].tolist() == repeated[0, 1].tolist() == [5, 5, 6, 6]
-    assert repeated[0, :, -1].tolist() == [6, 6, 10, 10]
+    cells = np.arange(36, dtype=np.float32).reshape(1, 6, 6)
+    repeated = with_border_repeated(cells)
+    assert np.array_equal(repeated[:, 2:4, 2:4], cells[:, 2:4, 2:4])
+    assert repeated[0, 0].tolist() == repeated[0, 2].tolist() == [14, 14, 14, 15, 15, 15]
+    assert repeated[0, :, -1].tolist() == [15, 15, 15, 21, 21, 21]
+
+
+def test_a_tiny_crop_keeps_its_middle() -> None:
+    cells = np.arange(4, dtype=np.float32).reshape(1, 2, 2)
+    assert np.array_equal(with_border_repeated(cells), cells)
+    assert with_border_repeated(np.arange(9, dtype=np.float32).reshape(1, 3, 3)).tolist() == [[[4] * 3] * 3]

@@ -28,7 +28,7 @@ def mixing_encoder(images: Array) -> Array:
 
 
 def test_a_linear_code_is_read_exactly() -> None:
-    colors = fit_latent_colors(mixing_encoder, patterns(64))
+    colors = fit_latent_colors(mixing_encoder, patterns(128))
     assert unexplained_share(colors, mixing_encoder, patterns(128, count=2)) < 1e-6
 
 
