@@ -119,6 +119,12 @@ def test_the_divider_shows_before_on_its_left_and_after_on_its_right(page: Playg
     box = np.s_[top : top + height, left : left + width]
     assert np.abs(seen[box] - after[box])[inside].max() == 0
     assert np.abs(seen[box] - before[box])[inside].mean() > 10
+    with Image.open(Path("service/edge/playground/static/sample.jpg")) as sample:
+        photo_there, filled_there = (
+            np.asarray(each.resize((width, height)), np.int16)[inside] for each in (sample, page.result())
+        )
+    for shown, own, other in ((before, photo_there, filled_there), (after, filled_there, photo_there)):
+        assert np.abs(shown[box][inside] - own).mean() < np.abs(shown[box][inside] - other).mean() / 2
 
 
 def picture_in_canvas(page: Playground) -> tuple[int, int, int, int]:
