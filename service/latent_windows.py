@@ -42,5 +42,5 @@ def without_border(cells: npt.NDArray[Float]) -> npt.NDArray[Float]:
 
 def _border(cells: npt.NDArray[Float]) -> int:
     """BORDER, or less where a tiny crop would have nothing left."""
-    _, height, width = cells.shape
-    return min(BORDER, (min(height, width) - 1) // 2)
+    smaller: int = min(cells.shape[1:])
+    return min(BORDER, (smaller - 1) // 2)
