@@ -74,6 +74,19 @@ def test_bad_files_are_told_and_listed_and_the_rest_goes_on(folder: Path) -> Non
     end = finished.stderr[finished.stderr.index("1 done, 2 failed") :]
     assert "photos/b.png: " in end
     assert "photos/c.webp: There is no mask: masks/c with the suffix of a picture." in end
+    assert "The same command again does what is left" in end
+
+
+def test_a_file_that_can_not_be_read_is_told_and_the_rest_goes_on(folder: Path) -> None:
+    (folder / "photos" / "b.png").unlink()
+    (folder / "photos" / "b.png").symlink_to("/proc/self/mem")  # to be read by nobody from its beginning
+    finished = inpaint("photos", "masks", "-o", "filled", "--json")
+    assert finished.exit_code == 3
+    documents = told(finished)
+    assert [each["status"] for each in documents.values()] == ["done", "failed", "done"]
+    assert documents["b.png"]["error"]["code"] == "unreadable"
+    assert "1 failed" in finished.stderr
+    assert "photos/b.png: The photo can't be read" in finished.stderr
 
 
 def test_the_same_command_again_does_what_is_left(folder: Path) -> None:

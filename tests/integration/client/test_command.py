@@ -83,12 +83,15 @@ def test_the_mask_that_counted_comes_from_the_service(folder: Path, server: str)
 
 def test_what_the_service_refuses_is_told_and_the_rest_goes_on(folder: Path, server: str) -> None:
     (folder / "photos" / "2.png").write_text("no photo")
+    (folder / "photos" / "3.png").unlink()
+    (folder / "photos" / "3.png").symlink_to("/proc/self/mem")  # to be read by nobody from its beginning
     finished = inpaint("photos", "mask.png", "-o", "filled", "--server", server, "--json")
     assert finished.exit_code == 3
     documents = [json.loads(line) for line in finished.stdout.splitlines()]
     codes = {document["photo"]: document.get("error", {}).get("code") for document in documents}
     assert codes.pop("photos/2.png") == "not_an_image"
-    assert len(codes) == 5
+    assert codes.pop("photos/3.png") == "unreadable"
+    assert len(codes) == 4
     assert set(codes.values()) == {None}
 
 
