@@ -138,14 +138,15 @@ def test_a_client_that_is_asked_to_wait_too_long_says_so_at_once(kind: Kind, pro
     assert len(proxy.seen) == 1
 
 
-def test_the_services_own_retry_after_is_told(kind: Kind, addresses: Addresses, worker: FlatWorker) -> None:
-    with worker.held(), Client(addresses.http, retry=Retry(attempts=1)) as client:
+def test_the_services_own_retry_after_is_told(kind: Kind, server: str, worker: FlatWorker) -> None:
+    with worker.held(), Client(server, retry=Retry(attempts=1)) as client:
         job = client.submit(PHOTO, MASK)
         with pytest.raises(ServiceError) as refusal:
             job.result()
         job.cancel()
     assert refusal.value.code == "job_not_finished"
     assert refusal.value.retry_after is not None
+    assert 0 < refusal.value.retry_after <= 120, "seconds"
 
 
 def test_nobody_at_the_address_is_told_as_such(kind: Kind) -> None:
