@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -18,6 +17,8 @@ from tests.e2e.serving import PATIENCE, Serving, is_alive, serving, until
 from tests.integration.edge.pictures import MASK, PHOTO, photo
 
 FILES = {"image": ("photo.png", PHOTO, "image/png"), "mask": ("mask.png", MASK, "image/png")}
+
+REAL_MODEL = ("--backend", "onnxruntime", "--model", "moebius-nano-4step")
 
 
 def inpaint(url: str) -> httpx.Response:
@@ -131,16 +132,8 @@ def test_a_dead_worker_of_two_is_replaced_while_the_other_goes_on() -> None:
 
 
 @pytest.mark.slow
-def test_a_device_that_is_not_there_is_said_and_the_others_serve(small_model: Path) -> None:
-    model = (
-        "--backend",
-        "onnxruntime",
-        "--model-store",
-        str(small_model.parent),
-        "--model",
-        small_model.name,
-    )
-    with serving(*model, "--devices", "cuda:999,cpu") as service:
+def test_a_device_that_is_not_there_is_said_and_the_others_serve() -> None:
+    with serving(*REAL_MODEL, "--devices", "cuda:999,cpu") as service:
         url = service.await_ready()
         until(lambda: "a worker is given up, the others go on" in service.log.read_text())
         assert "device cuda:999 can't run" in service.log.read_text()
@@ -149,16 +142,8 @@ def test_a_device_that_is_not_there_is_said_and_the_others_serve(small_model: Pa
 
 
 @pytest.mark.slow
-def test_the_service_ends_with_a_reason_where_no_device_is_there(small_model: Path) -> None:
-    model = (
-        "--backend",
-        "onnxruntime",
-        "--model-store",
-        str(small_model.parent),
-        "--model",
-        small_model.name,
-    )
-    with serving(*model, "--devices", "cuda:998,cuda:999") as service:
+def test_the_service_ends_with_a_reason_where_no_device_is_there() -> None:
+    with serving(*REAL_MODEL, "--devices", "cuda:998,cuda:999") as service:
         assert service.end() == 1
         last = service.log.read_text().splitlines()[-1]
         assert last.startswith("moebius: The service has ended")

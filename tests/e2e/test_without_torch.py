@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
+BUILT_IN = "moebius-nano-4step"
 pytestmark = pytest.mark.slow
 
 
@@ -39,9 +40,7 @@ def run_clean(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[st
     )
 
 
-def test_a_picture_is_filled_where_torch_can_not_be_imported(
-    scripts: Path, small_model: Path, tmp_path: Path
-) -> None:
+def test_a_picture_is_filled_where_torch_can_not_be_imported(scripts: Path, tmp_path: Path) -> None:
     assert run_clean(scripts / "python", "-c", "import torch", cwd=tmp_path).returncode != 0
     photo = np.full((90, 120, 3), 200, np.uint8)
     Image.fromarray(photo).save(tmp_path / "in.png")
@@ -49,16 +48,7 @@ def test_a_picture_is_filled_where_torch_can_not_be_imported(
     mask[40:50, 50:60] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
 
-    options: list[str | Path] = [
-        "--model",
-        small_model.name,
-        "--model-store",
-        small_model.parent,
-        "--steps",
-        "2",
-        "--seed",
-        "1",
-    ]
+    options = ("--model", BUILT_IN, "--seed", "1")
     done = run_clean(
         scripts / "moebius", "inpaint", "in.png", "mask.png", "-o", "out.png", *options, cwd=tmp_path
     )
@@ -70,13 +60,11 @@ def test_a_picture_is_filled_where_torch_can_not_be_imported(
     assert not np.array_equal(filled[40:50, 50:60], photo[40:50, 50:60])
 
 
-def test_models_verify_there_and_making_one_says_what_to_install(
-    scripts: Path, small_model: Path, tmp_path: Path
-) -> None:
-    store: list[str | Path] = ["--model-store", small_model.parent]
-    done = run_clean(scripts / "moebius", "models", "verify", *store, cwd=tmp_path)
+def test_models_verify_there_and_making_one_says_what_to_install(scripts: Path, tmp_path: Path) -> None:
+    done = run_clean(scripts / "moebius", "models", "verify", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    exported = run_clean(scripts / "moebius", "models", "export", small_model.name, *store, cwd=tmp_path)
+    assert f"{BUILT_IN}: valid" in done.stdout
+    exported = run_clean(scripts / "moebius", "models", "export", BUILT_IN, cwd=tmp_path)
     assert exported.returncode == 1
     assert "needs torch" in exported.stderr
     assert "moebius[cpu,export]" in exported.stderr
