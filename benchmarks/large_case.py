@@ -18,6 +18,7 @@ from PIL import Image
 from benchmarks.peak_memory import resident_memory_of_call
 from benchmarks.photographs import mask_with_holes, photograph
 from benchmarks.seam_measures import Seam, measure_seam
+from benchmarks.seams import PLAIN
 from service.contracts import MAX_PIXELS, Params, Strategy
 from service.engine.base import Engine
 from service.engine.inpaint import run
@@ -32,7 +33,7 @@ HOLES = {  # count, and side as a share of the photograph's
     "huge": (1, 1 / 2),
 }
 OURS, ONE_PASS, PLAIN_CROP, PLAIN_RESIZE = "ours", "first pass alone", "plain crop", "plain resize"
-PLAIN = {PLAIN_CROP: Strategy.CROP, PLAIN_RESIZE: Strategy.RESIZE}
+PLAIN_STRATEGIES = {PLAIN_CROP: Strategy.CROP, PLAIN_RESIZE: Strategy.RESIZE}
 REACH = 32  # pixels: as far as the blending goes at most
 
 
@@ -87,8 +88,8 @@ def _fill(engine: Engine, photo: bytes, mask: bytes, way: str) -> tuple[bytes, i
     if way == ONE_PASS:
         return _first_pass(engine, photo, mask)
     params = Params(seed=7)
-    if way in PLAIN:
-        params = Params(seed=7, strategy=PLAIN[way], dilate=0, feather=0, color_match=False)
+    if way in PLAIN_STRATEGIES:
+        params = PLAIN.model_copy(update={"strategy": PLAIN_STRATEGIES[way]})
     result = fill_picture(engine, photo, mask, params, max_pixels=MAX_PIXELS)
     coding = result.stages["decode"] + result.stages["encode"]
     return result.pictures[0], len(result.boxes), coding

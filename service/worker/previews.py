@@ -10,16 +10,12 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from service.contracts import Preview, Progress
 from service.engine.base import Array
 from service.imaging.preview import PreviewCanvas
 from service.log_context import job_fields, log_fields
-from service.worker.batch import PREVIEWED_CANDIDATE
-
-if TYPE_CHECKING:
-    from service.worker.batch import HeldJob
+from service.worker.batch import PREVIEWED_CANDIDATE, HeldJob
 
 logger = logging.getLogger(__name__)
 
